@@ -1,0 +1,74 @@
+// D = alpha * A B^T + bias on 4-bit operands: spec, kernel, packed weights.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fourge/error.h"
+#include "fourge/matrix.h"
+
+namespace fourge {
+
+/// What the sum over k means.
+enum class Numerics : std::uint8_t {
+  blackwell,  // bit-exact: the chain of K = 64 block-scaled tensor-core instructions in ascending k, each
+              // rounded to f32 toward zero; then fma(alpha, acc, bias) in f32 RNE, then the output's RNE
+  fast,       // f32 accumulation in an order of the kernel's choice, the same for every run and thread count
+};
+
+enum class Activations : std::uint8_t {
+  same,  // quantised, in the weights' format (W4A4)
+  bf16,  // W4A16, Numerics::fast only
+  f32,   // W4A16 with f32 input, Numerics::fast only
+};
+
+enum class OutputType : std::uint8_t { f32, bf16, f16 };
+
+constexpr const char* name_of(Numerics n) { return n == Numerics::blackwell ? "blackwell" : "fast"; }
+constexpr const char* name_of(Activations a) {
+  return a == Activations::same ? "same" : a == Activations::bf16 ? "bf16" : "f32";
+}
+constexpr const char* name_of(OutputType t) {
+  return t == OutputType::f32 ? "f32" : t == OutputType::bf16 ? "bf16" : "f16";
+}
+constexpr std::int64_t bytes_of(OutputType t) { return t == OutputType::f32 ? 4 : 2; }
+
+/// One GEMM. A is m x k activations, B is n x k weights (row j of B = column j of the product), D is m x n.
+/// k must be a multiple of the scale block; a last partial K = 64 step counts as filled up with zero codes
+/// and zero scale bytes, which changes no bit (docs/numerics.md, "tails").
+struct GemmSpec {
+  std::int64_t m = 1;
+  std::int64_t n = 1;
+  std::int64_t k = 64;
+  Format format = Format::nvfp4;
+  Numerics numerics = Numerics::blackwell;
+  Activations activations = Activations::same;
+  OutputType output = OutputType::f32;
+  bool bias = false;        // f32 [n], added by the epilogue
+  bool accumulate = false;  // the chain starts from a given C, f32 m x n, instead of +0
+
+  bool operator==(const GemmSpec&) const = default;
+};
+
+/// Sizes and combinations; the reason when they cannot be.
+Status check(const GemmSpec& spec);
+
+/// Operands of one call that are not the two matrices. Strides count elements.
+struct GemmOperands {
+  const float* c = nullptr;     // accumulate only: m x n, row stride c_stride
+  std::int64_t c_stride = 0;    // 0 means n
+  const float* bias = nullptr;  // bias only: [n]
+  float alpha = 1.0f;           // multiplied with both tensor scales' product by the caller (gemm_alpha)
+  void* d = nullptr;            // m x n of the output type
+  std::int64_t d_stride = 0;    // 0 means n
+};
+
+/// alpha of a product: both tensor scales as decode multipliers, multiplied in f32.
+inline float gemm_alpha(const TensorScale& a, const TensorScale& b) {
+  return a.as_decode_multiplier() * b.as_decode_multiplier();
+}
+
+}  // namespace fourge
