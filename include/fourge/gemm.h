@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fourge/error.h"
@@ -70,5 +71,86 @@ struct GemmOperands {
 inline float gemm_alpha(const TensorScale& a, const TensorScale& b) {
   return a.as_decode_multiplier() * b.as_decode_multiplier();
 }
+
+/// How many threads, 0 = OpenMP's default. Results do not depend on it.
+struct RunOptions {
+  int threads = 0;
+};
+
+/// What a run did. A vector is 16 outputs of one row over one K = 64 step.
+struct RunStats {
+  std::int64_t vectors = 0;
+  std::int64_t general_vectors = 0;  // not certified: through the general path
+
+  double certified_fraction() const {
+    return vectors == 0 ? 1.0 : 1.0 - static_cast<double>(general_vectors) / static_cast<double>(vectors);
+  }
+};
+
+/// A generated (or portable) kernel for a person to read.
+struct KernelCode {
+  std::string name;
+  std::string isa;
+  std::string exactness;                                       // "bit_exact(blackwell....)" or "within(...)"
+  std::span<const std::uint8_t> bytes;                         // machine code; empty for a compiled kernel
+  std::vector<std::pair<std::string, std::string>> registers;  // register(s), role
+  std::string budget;                                          // ports of the inner step
+};
+
+namespace jit {
+class GemmKernel;
+enum class Isa : std::uint8_t;
+}  // namespace jit
+
+/// Weights in a kernel's own layout, made once by Gemm::pack. Movable; safe to share between threads.
+class PackedWeights {
+ public:
+  std::int64_t n() const { return n_; }
+  std::int64_t k() const { return k_; }
+  Format format() const { return format_; }
+  const TensorScale& tensor_scale() const { return tensor_scale_; }
+  std::int64_t bytes() const { return bytes_; }
+  double bits_per_weight() const {
+    return 8.0 * static_cast<double>(bytes_) / (static_cast<double>(n_) * static_cast<double>(k_));
+  }
+  const std::uint8_t* data() const { return data_.get(); }
+
+ private:
+  friend class Gemm;
+  std::int64_t n_ = 0, k_ = 0, bytes_ = 0;
+  Format format_ = Format::nvfp4;
+  TensorScale tensor_scale_;
+  const char* layout_ = "";
+  std::shared_ptr<std::uint8_t[]> data_;  // 64-byte aligned
+};
+
+struct GemmOptions {
+  const char* kernel = nullptr;   // a registered kernel by name instead of the best one
+  const char* max_isa = nullptr;  // "scalar", "avx2", "avx512", "amx", ...; overrides FOURGE_MAX_ISA
+};
+
+/// A GEMM for one spec: chosen, generated or fetched from the cache. Copies share the kernel.
+class Gemm {
+ public:
+  /// Errors: what check(spec) says; kUnsupportedIsa when no kernel can run (the reason lists every refusal).
+  static Result<Gemm> create(const GemmSpec& spec, const GemmOptions& options = {});
+
+  /// Repacks an n x k matrix of the spec's format, in any scale layout. kBadShape, kUnsupportedFormat.
+  Result<PackedWeights> pack(const QuantizedView& weights) const;
+
+  /// D = alpha * A B^T (+ bias). a: m x k in the spec's format. Safe to call from several threads at once.
+  Status run(const QuantizedView& a, const PackedWeights& weights, const GemmOperands& operands,
+             const RunOptions& options = {}, RunStats* stats = nullptr) const;
+
+  const GemmSpec& spec() const { return spec_; }
+  KernelCode code() const;
+  /// One line a registered kernel: chosen, or why it was not.
+  const std::vector<std::string>& decisions() const { return decisions_; }
+
+ private:
+  GemmSpec spec_;
+  std::shared_ptr<const jit::GemmKernel> kernel_;
+  std::vector<std::string> decisions_;
+};
 
 }  // namespace fourge

@@ -37,6 +37,19 @@ constexpr BlockInfo info(Format format) {
 }
 constexpr const char* name_of(Format format) { return info(format).name; }
 
+/// The tensor-core instruction that consumes the format, by its name in vector files and in reference/.
+constexpr const char* tensor_core_model(Format format) {
+  switch (format) {
+    case Format::nvfp4:
+      return "blackwell.mxf4nvf4.ue4m3.block16";
+    case Format::mxfp4:
+      return "blackwell.mxf4.ue8m0.block32";
+    case Format::mxfp4_b16:
+      return "blackwell.mxf4nvf4.ue8m0.block16";
+  }
+  return "";
+}
+
 /// The second, per-tensor scale of NVFP4 and which way it points. Files store either; mixing them up is
 /// silent and wrong by a square.
 struct TensorScale {

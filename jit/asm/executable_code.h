@@ -1,0 +1,49 @@
+// Machine code in memory that is never writable and executable at once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "fourge/error.h"
+
+namespace fourge::jit {
+
+/// Owns pages that hold one kernel: filled while writable, then switched to read + execute.
+class ExecutableCode {
+ public:
+  ExecutableCode() = default;
+  ExecutableCode(ExecutableCode&& other) noexcept;
+  ExecutableCode& operator=(ExecutableCode&& other) noexcept;
+  ExecutableCode(const ExecutableCode&) = delete;
+  ExecutableCode& operator=(const ExecutableCode&) = delete;
+  ~ExecutableCode();
+
+  /// Copies position-independent code. Errors: kOutOfMemory, kIo (the system refuses executable pages).
+  static Result<ExecutableCode> create(std::span<const std::uint8_t> bytes, std::string name);
+
+  const std::string& name() const { return name_; }
+  std::span<const std::uint8_t> bytes() const { return {address_, size_}; }
+  template <class Function>
+  Function entry() const {
+    return reinterpret_cast<Function>(reinterpret_cast<std::uintptr_t>(address_));
+  }
+
+ private:
+  std::uint8_t* address_ = nullptr;
+  std::size_t size_ = 0, mapped_ = 0;
+  std::string name_;
+};
+
+/// Writes bytes to DIRECTORY/NAME.bin. Errors: kIo with the path.
+Status dump_code(const ExecutableCode& code, const std::string& directory);
+
+/// dump_code into the folder that FOURGE_JIT_DUMP names; nothing when it is not set.
+Status dump_if_asked(const ExecutableCode& code);
+
+/// The listing that objdump makes of the code, one instruction a line. Errors: kNotFound when there is no
+/// objdump.
+Result<std::string> disassemble(const ExecutableCode& code);
+
+}  // namespace fourge::jit

@@ -1,0 +1,214 @@
+#include "jit/gemm/exact_gemm.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "jit/cache.h"
+#include "jit/gemm/exact_operands.h"
+#include "jit/gemm/exact_panel_scalar.h"
+#include "jit/workspace.h"
+#if defined(__x86_64__)
+#include "jit/x86/gemm_exact_vnni.h"
+#endif
+
+namespace fourge::jit {
+namespace {
+
+// Rows of A whose prepared steps stay in half the L2 cache while every panel of B passes by.
+std::int64_t row_block(std::int64_t m, std::int64_t steps) {
+  constexpr std::int64_t kLargest = 128, kSmallest = 16;
+  const std::int64_t fitting =
+      host_caches().l2 / 2 / (steps * static_cast<std::int64_t>(sizeof(ActivationStep)));
+  return std::min(m, std::clamp(fitting, kSmallest, kLargest));
+}
+
+// D at (row, column), in bytes.
+std::uint8_t* output_at(const GemmSpec& spec, const GemmOperands& operands, std::int64_t row,
+                        std::int64_t column) {
+  const std::int64_t stride = operands.d_stride != 0 ? operands.d_stride : spec.n;
+  return static_cast<std::uint8_t*>(operands.d) + (row * stride + column) * bytes_of(spec.output);
+}
+
+// acc [rows][16] <- C, or zero.
+void load_accumulators(const GemmSpec& spec, const GemmOperands& operands, std::int64_t row,
+                       std::int64_t rows, std::int64_t column, std::int64_t columns, float* acc) {
+  std::memset(acc, 0, static_cast<std::size_t>(rows * kPanelCols) * sizeof(float));
+  if (!spec.accumulate) return;
+  const std::int64_t stride = operands.c_stride != 0 ? operands.c_stride : spec.n;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    std::memcpy(acc + r * kPanelCols, operands.c + (row + r) * stride + column,
+                static_cast<std::size_t>(columns) * sizeof(float));
+  }
+}
+
+// The driver: row blocks outermost, panels over threads. Every output is computed by one thread in one order,
+// so the bits do not depend on the thread count.
+Status run_panels(const GemmSpec& spec, const QuantizedView& a, const std::uint8_t* packed,
+                  const GemmOperands& operands, int threads, ExactPanelFunction kernel, RunStats& stats) {
+  const PanelStreams streams = PanelStreams::of(spec.format, spec.n, spec.k);
+  const std::int64_t block = row_block(spec.m, streams.steps);
+  auto* a_steps = static_cast<ActivationStep*>(workspace(
+      Workspace::kActivations, block * streams.steps * static_cast<std::int64_t>(sizeof(ActivationStep))));
+  std::atomic<std::int64_t> general_vectors = 0;
+  std::atomic<bool> no_memory = a_steps == nullptr;
+  if (no_memory) return {Error::kOutOfMemory, "no scratch memory for the activations"};
+
+#pragma omp parallel num_threads(threads)
+  {
+    auto* acc = static_cast<float*>(workspace(Workspace::kAccumulators, block * kPanelCols * 4));
+    if (acc == nullptr) no_memory = true;
+    std::int64_t general = 0;
+#pragma omp barrier
+    for (std::int64_t row = 0; row < spec.m && !no_memory; row += block) {
+      const std::int64_t rows = std::min(block, spec.m - row);
+#pragma omp for schedule(static)
+      for (std::int64_t step = 0; step < streams.steps; ++step) {
+        prepare_activations(a, row, rows, step, a_steps + step * block);
+      }
+#pragma omp for schedule(static)
+      for (std::int64_t panel = 0; panel < streams.panels; ++panel) {
+        const std::int64_t column = panel * kPanelCols,
+                           columns = std::min<std::int64_t>(kPanelCols, spec.n - column);
+        load_accumulators(spec, operands, row, rows, column, columns, acc);
+        float bias[kPanelCols] = {};
+        if (spec.bias)
+          std::memcpy(bias, operands.bias + column, static_cast<std::size_t>(columns) * sizeof(float));
+        ExactPanelArgs args{};
+        args.a = a_steps;
+        args.a_stride = block * static_cast<std::int64_t>(sizeof(ActivationStep));
+        args.codes = packed + panel * streams.steps * kPanelCodeBytes;
+        args.scales = packed + streams.scales_offset + panel * streams.steps * panel_scale_bytes(spec.format);
+        args.certificates = reinterpret_cast<const PanelCertificate*>(packed + streams.certificates_offset) +
+                            panel * streams.steps;
+        args.acc = acc;
+        args.rows = rows;
+        args.steps = streams.steps;
+        args.bias = bias;
+        args.d = output_at(spec, operands, row, column);
+        args.d_stride = (operands.d_stride != 0 ? operands.d_stride : spec.n) * bytes_of(spec.output);
+        args.alpha = operands.alpha;
+        args.columns = (1u << columns) - 1;
+        kernel(&args);
+        general += args.general_vectors;
+      }
+    }
+    general_vectors += general;
+  }
+  stats.vectors += spec.m * streams.panels * streams.steps;
+  stats.general_vectors += general_vectors;
+  if (no_memory) return {Error::kOutOfMemory, "no scratch memory for the accumulators"};
+  return {};
+}
+
+// Shared by the kernels of this family: they differ in the function that computes a panel.
+class ExactGemm : public GemmKernel {
+ public:
+  explicit ExactGemm(Format format) : format_(format) {}
+
+  const char* layout() const override { return "exact_panels_16"; }
+  std::int64_t packed_bytes(std::int64_t n, std::int64_t k) const override {
+    return PanelStreams::of(format_, n, k).bytes;
+  }
+  void pack(const QuantizedView& weights, std::uint8_t* packed) const override {
+    const std::int64_t panels = PanelStreams::of(format_, weights.rows, weights.cols).panels;
+#pragma omp parallel for schedule(static)
+    for (std::int64_t panel = 0; panel < panels; ++panel) pack_panel(weights, panel, packed);
+  }
+  Status run(const GemmSpec& spec, const QuantizedView& a, const std::uint8_t* packed,
+             const GemmOperands& operands, int threads, RunStats& stats) const override {
+    return run_panels(spec, a, packed, operands, threads, function(spec), stats);
+  }
+
+ protected:
+  virtual ExactPanelFunction function(const GemmSpec& spec) const = 0;
+  std::string exactness() const { return std::string("bit_exact(") + tensor_core_model(format_) + ")"; }
+
+ private:
+  Format format_;
+};
+
+class ExactScalar final : public ExactGemm {
+ public:
+  explicit ExactScalar(const GemmSpec& spec) : ExactGemm(spec.format), spec_(spec) {}
+  KernelCode code() const override {
+    return {gemm_kernel_name(spec_, "1x16x64", "scalar"),
+            "scalar",
+            exactness(),
+            {},
+            {},
+            "portable C++, compiled"};
+  }
+
+ protected:
+  ExactPanelFunction function(const GemmSpec& spec) const override { return exact_panel_scalar(spec); }
+
+ private:
+  GemmSpec spec_;
+};
+
+#if defined(__x86_64__)
+class ExactVnni final : public ExactGemm {
+ public:
+  ExactVnni(const ExactVnniSpec& spec, ExecutableCode code, KernelNotes notes)
+      : ExactGemm(spec.format), code_(std::move(code)), notes_(std::move(notes)) {}
+  KernelCode code() const override {
+    return {code_.name(), "avx512", exactness(), code_.bytes(), notes_.registers, notes_.budget};
+  }
+
+ protected:
+  ExactPanelFunction function(const GemmSpec&) const override { return code_.entry<ExactPanelFunction>(); }
+
+ private:
+  ExecutableCode code_;
+  KernelNotes notes_;
+};
+
+Result<std::shared_ptr<const GemmKernel>> generate_exact_vnni(const ExactVnniSpec& spec) {
+  GemmSpec names;
+  names.format = spec.format;
+  names.output = spec.output;
+  names.bias = spec.bias;
+  ExactVnniGenerator generator(spec);
+  Result<ExecutableCode> code = generator.assemble(gemm_kernel_name(names, "1x16x64", "avx512_vnni"));
+  if (!code.ok()) return code.failure();
+  if (const Status dumped = dump_if_asked(*code); !dumped.ok()) return dumped.failure();
+  return std::shared_ptr<const GemmKernel>(
+      std::make_shared<ExactVnni>(spec, std::move(*code), generator.notes()));
+}
+
+Result<std::shared_ptr<const GemmKernel>> cached_exact_vnni(const ExactVnniSpec& spec) {
+  static KernelCache<ExactVnniSpec, GemmKernel> cache;
+  return cache.get(spec, generate_exact_vnni);
+}
+#endif
+
+}  // namespace
+
+const char* exact_refusal(const GemmSpec& spec) {
+  return spec.activations != Activations::same ? "takes quantised activations only" : nullptr;
+}
+
+Result<std::shared_ptr<const GemmKernel>> make_exact_scalar(const GemmSpec& spec) {
+  return std::shared_ptr<const GemmKernel>(std::make_shared<ExactScalar>(spec));
+}
+
+#if defined(__x86_64__)
+Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec) {
+  return cached_exact_vnni({.format = spec.format, .output = spec.output, .bias = spec.bias});
+}
+
+Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& spec, bool poison,
+                                                                bool only_general) {
+  return cached_exact_vnni({.format = spec.format,
+                            .output = spec.output,
+                            .bias = spec.bias,
+                            .poison = poison,
+                            .only_general = only_general});
+}
+#endif
+
+}  // namespace fourge::jit

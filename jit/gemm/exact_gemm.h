@@ -1,0 +1,25 @@
+// The bit-exact kernels without AMX: one driver, kernels for one panel of 16 columns under it.
+#pragma once
+
+#include <memory>
+
+#include "jit/gemm/gemm_kernel.h"
+
+namespace fourge::jit {
+
+/// Null when the exact kernels take the spec.
+const char* exact_refusal(const GemmSpec& spec);
+
+Result<std::shared_ptr<const GemmKernel>> make_exact_scalar(const GemmSpec& spec);
+#if defined(__x86_64__)
+Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec);
+#endif
+
+/// For tests and benches: the AVX-512 kernel with its debug switches. poison: registers filled with ones
+/// first; only_general: the short path is never taken.
+#if defined(__x86_64__)
+Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& spec, bool poison,
+                                                                bool only_general);
+#endif
+
+}  // namespace fourge::jit

@@ -1,0 +1,148 @@
+#include "jit/gemm/exact_operands.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace fourge::jit {
+namespace {
+
+// One row of a matrix over one step: 32 bytes of codes, four groups.
+struct StepRow {
+  std::uint8_t codes[kStepK / 2] = {};
+  std::uint8_t scales[kGroups] = {};  // the scale byte of every group of 16, repeated for longer blocks
+};
+
+StepRow read_step(const QuantizedView& matrix, std::int64_t row, std::int64_t step) {
+  StepRow out;
+  const std::int64_t begin = step * kStepK, count = std::min<std::int64_t>(kStepK, matrix.cols - begin);
+  std::memcpy(out.codes, matrix.codes + (row * matrix.cols + begin) / 2, static_cast<std::size_t>(count / 2));
+  const int block = info(matrix.format).block;
+  for (std::int64_t g = 0; g * 16 < count; ++g) out.scales[g] = matrix.scale(row, (begin + g * 16) / block);
+  return out;
+}
+
+struct ByteTables {
+  std::array<std::int8_t, 512> twice{};     // [2 * byte + nibble]
+  std::array<std::int8_t, 256> sum{};       // of both
+  std::array<std::int16_t, 256> squares{};  // of both
+};
+
+constexpr ByteTables make_tables() {
+  ByteTables t;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const int low = twice_e2m1(byte & 15), high = twice_e2m1(byte >> 4);
+    t.twice[2 * byte] = static_cast<std::int8_t>(low);
+    t.twice[2 * byte + 1] = static_cast<std::int8_t>(high);
+    t.sum[byte] = static_cast<std::int8_t>(low + high);
+    t.squares[byte] = static_cast<std::int16_t>(low * low + high * high);
+  }
+  return t;
+}
+constexpr ByteTables kTables = make_tables();
+
+struct Certificate {
+  int emax = kZeroScaleExponent;
+  std::int32_t key = 0;
+};
+
+// The exponent the tensor core aligns by; significand in units of 2^(exponent - fraction_bits).
+int scale_exponent(ElementFormat format, const Number& scale) {
+  return format == ElementFormat::ue4m3 && scale.is_zero() ? kZeroScaleExponent : scale.exponent;
+}
+
+Certificate certify(const StepRow& row, ElementFormat format) {
+  Certificate certificate;
+  int emin = std::numeric_limits<int>::max();  // over groups whose products are not all zero
+  double squares = 0;                          // of 2 a'
+  for (int g = 0; g < kGroups; ++g) {
+    const Number scale = decode(format, row.scales[g]);
+    if (scale.kind != NumberKind::finite) return {127, kNeverKey};
+    const int exponent = scale_exponent(format, scale);
+    certificate.emax = std::max(certificate.emax, exponent);
+    int group_squares = 0;
+    for (int i = 0; i < 8; ++i) group_squares += kTables.squares[row.codes[8 * g + i]];
+    if (group_squares == 0 || scale.is_zero()) continue;
+    emin = std::min(emin, exponent);
+    const double value = std::ldexp(scale.significand, scale.exponent - scale.fraction_bits);
+    squares += group_squares * value * value;
+  }
+  const bool zero = squares == 0;
+  if (format == ElementFormat::ue8m0) {
+    if (certificate.emax > kMaxUe8m0Exponent || (!zero && emin < -kMaxUe8m0Exponent)) return {127, kNeverKey};
+  }
+  // A zero row gives zero sums, whatever the other operand: any lower bound at or above the true one is
+  // sound, and this one keeps ordinary accumulators inside.
+  if (zero) return {std::max(certificate.emax, 0), 0};
+  const int fraction_bits = info(format).fraction_bits;
+  const double last_place = emin - fraction_bits - 1;  // elements are multiples of 1/2
+  const double norm_key = 16 * (0.5 * std::log2(squares) - 1 - last_place);
+  const int spread_key = 16 * (certificate.emax - emin + (format == ElementFormat::ue4m3 ? 6 : 3));
+  // + 1/16: std::log2 is not correctly rounded.
+  certificate.key = std::max(static_cast<std::int32_t>(std::ceil(norm_key + 0.0625)), spread_key);
+  return certificate;
+}
+
+}  // namespace
+
+void pack_panel(const QuantizedView& b, std::int64_t panel, std::uint8_t* packed) {
+  const PanelStreams streams = PanelStreams::of(b.format, b.rows, b.cols);
+  const ElementFormat scale_format = info(b.format).scale;
+  const int scales = stored_scales(b.format), groups_per_scale = kGroups / scales;
+  for (std::int64_t step = 0; step < streams.steps; ++step) {
+    const std::int64_t index = panel * streams.steps + step;
+    std::uint8_t* codes = packed + index * kPanelCodeBytes;
+    std::uint8_t* scale_bytes = packed + streams.scales_offset + index * panel_scale_bytes(b.format);
+    PanelCertificate certificate{};
+    for (int column = 0; column < kPanelCols; ++column) {
+      const std::int64_t row = panel * kPanelCols + column;
+      const StepRow source = row < b.rows ? read_step(b, row, step) : StepRow{};
+      const Certificate column_certificate = row < b.rows ? certify(source, scale_format) : Certificate{};
+      for (int vector = 0; vector < 8; ++vector) {
+        for (int t = 0; t < 4; ++t) {
+          const int low = 8 * vector + t, high = low + 4;
+          const unsigned low_code = (source.codes[low / 2] >> 4 * (low & 1)) & 15u;
+          const unsigned high_code = (source.codes[high / 2] >> 4 * (high & 1)) & 15u;
+          codes[64 * vector + 4 * column + t] = static_cast<std::uint8_t>(low_code | high_code << 4);
+        }
+      }
+      for (int s = 0; s < scales; ++s)
+        scale_bytes[kPanelCols * s + column] = source.scales[s * groups_per_scale];
+      certificate.emax[column] = static_cast<std::uint8_t>(column_certificate.emax + 128);
+      certificate.key = std::max(certificate.key, column_certificate.key);
+    }
+    std::memcpy(packed + streams.certificates_offset + index * static_cast<std::int64_t>(sizeof certificate),
+                &certificate, sizeof certificate);
+  }
+}
+
+void prepare_activations(const QuantizedView& a, std::int64_t row, std::int64_t rows, std::int64_t step,
+                         ActivationStep* steps) {
+  const ElementFormat scale_format = info(a.format).scale;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const StepRow source = read_step(a, row + r, step);
+    ActivationStep& out = steps[r];
+    out = {};
+    for (int i = 0; i < kStepK / 2; ++i) {
+      out.codes[2 * i] = kTables.twice[2u * source.codes[i]];
+      out.codes[2 * i + 1] = kTables.twice[2u * source.codes[i] + 1];
+    }
+    for (int g = 0; g < kGroups; ++g) {
+      int sum = 0;
+      for (int i = 0; i < 8; ++i) sum += kTables.sum[source.codes[8 * g + i]];
+      out.bias[g] = -12 * sum;
+      const Number scale = decode(scale_format, source.scales[g]);
+      const bool nan = scale.kind == NumberKind::nan;
+      out.scale[g] = nan ? 0.0f : 0.25f * std::bit_cast<float>(f32_bits_of(scale));
+      out.exponent[g] = nan ? kNanScaleExponent : static_cast<float>(scale_exponent(scale_format, scale));
+    }
+    const Certificate certificate = certify(source, scale_format);
+    out.lower = (certificate.emax + 127 + kLowerBound - 128) * (1 << 23);
+    out.key = certificate.key;
+  }
+}
+
+}  // namespace fourge::jit
