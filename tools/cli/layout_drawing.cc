@@ -52,9 +52,7 @@ std::vector<std::int64_t> fitting_columns(std::int64_t count, std::int64_t fit) 
   return with_gaps(indices);
 }
 
-std::int64_t digits(std::int64_t value) {
-  return static_cast<std::int64_t>(fmt::formatted_size("{}", value));
-}
+std::int64_t digits(std::int64_t value) { return static_cast<std::int64_t>(std::to_string(value).size()); }
 
 // Rows between two edges worth a look: a 128x4 tile puts rows 32 apart side by side.
 std::int64_t row_period(ScaleLayout layout) {
