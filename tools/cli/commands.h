@@ -1,0 +1,14 @@
+// Every command of the program. main.cc registers them in the order of `fourge --help`.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace fourge::cli {
+
+class Context;
+
+void add_layout_command(CLI::App& app, Context& context);
+
+}  // namespace fourge::cli

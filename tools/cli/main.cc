@@ -1,0 +1,29 @@
+// The program `fourge`: one command line over the library. Exit codes: 0 done and true, 1 checked and false,
+// 2 bad use or bad input.
+#include <CLI/CLI.hpp>
+
+#include "tools/cli/commands.h"
+#include "tools/cli/context.h"
+#include "tools/cli/usage_error.h"
+
+int main(int argc, char** argv) {
+  using namespace fourge::cli;
+  CLI::App app("fourge: 4-bit floating point on the CPU, bit for bit as a Blackwell tensor core computes it.",
+               "fourge");
+  app.set_version_flag("--version", "fourge " FOURGE_VERSION);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(38);
+  app.footer("Exit codes: 0 done and true, 1 checked and false, 2 bad use or bad input.");
+
+  Context context;
+  add_layout_command(app, context);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& request) {  // --help, --version
+    return app.exit(request);
+  } catch (const CLI::ParseError& error) {
+    return fail_usage(app, error, context);
+  }
+  return context.run();
+}
