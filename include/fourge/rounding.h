@@ -28,23 +28,33 @@ constexpr std::uint32_t nan_code(ElementFormat format) {
   return (std::uint32_t{1} << (f.exponent_bits + f.fraction_bits)) - 1;
 }
 
-/// Codes are held as integers; tf32 keeps the position of an f32 word.
-constexpr std::uint32_t place(ElementFormat format, bool negative, std::uint32_t magnitude) {
-  const FormatInfo f = info(format);
+/// Where a code's bits lie in the integer that holds it. Formats stored in 32 bits (f32, tf32, kE8m13) are
+/// f32 words whose low fraction bits are 0; all others sit in the low bits.
+constexpr std::uint32_t place(const FormatInfo& f, bool negative, std::uint32_t magnitude) {
   const std::uint32_t sign =
       negative && f.has_sign ? std::uint32_t{1} << (f.exponent_bits + f.fraction_bits) : 0;
-  return format == ElementFormat::tf32 ? (sign | magnitude) << 13 : sign | magnitude;
+  return f.storage_bits == 32 ? (sign | magnitude) << (32 - f.code_bits()) : sign | magnitude;
 }
 
-constexpr std::uint32_t overflow_code(ElementFormat format, bool negative, Overflow overflow) {
-  const FormatInfo f = info(format);
+/// f32 with 13 fraction bits: the output of Hopper's and Ada's fp8 tensor cores. A target of round_pack()
+/// only.
+inline constexpr FormatInfo kE8m13 = {"e8m13", 8, 13, 127, true, Specials::ieee, 32};
+
+constexpr std::uint32_t overflow_code(const FormatInfo& f, bool negative, Overflow overflow) {
   if (overflow == Overflow::satfinite || f.specials == Specials::none)
-    return place(format, negative, f.max_code());
-  return place(format, negative,
-               f.max_code() + 1);  // infinity, or the NaN that follows the largest finite code
+    return place(f, negative, f.max_code());
+  return place(f, negative, f.max_code() + 1);  // infinity, or the NaN that follows the largest finite code
+}
+constexpr std::uint32_t overflow_code(ElementFormat format, bool negative, Overflow overflow) {
+  return overflow_code(info(format), negative, overflow);
 }
 
-/// Rounds (-1)^negative * significand * 2^exponent (exact, any width up to 64 bits) to `format`.
+/// The weight of the last kept bit, as an exponent of two, of a magnitude in [2^leading, 2^(leading + 1)).
+constexpr int lsb_exponent(const FormatInfo& f, int leading) {
+  return (leading > f.min_exponent() ? leading : f.min_exponent()) - f.fraction_bits;
+}
+
+/// Rounds (-1)^negative * significand * 2^exponent (exact, any width up to 64 bits) to the format `f`.
 ///
 ///   significand   1 0 1 1 | 1 0 0 1      kept | discarded, where the kept lsb weighs
 ///                                        2^(max(leading, min_exponent) - fraction_bits)
@@ -52,12 +62,11 @@ constexpr std::uint32_t overflow_code(ElementFormat format, bool negative, Overf
 ///
 /// Overflow is decided after rounding with an unbounded exponent. A magnitude that rounds to 0 keeps its
 /// sign. ue8m0 is not a target here: encode_ue8m0().
-constexpr std::uint32_t round_pack(ElementFormat format, bool negative, std::uint64_t significand,
+constexpr std::uint32_t round_pack(const FormatInfo& f, bool negative, std::uint64_t significand,
                                    int exponent, Rounding rounding, Overflow overflow) {
-  const FormatInfo f = info(format);
-  if (significand == 0) return place(format, negative, 0);
+  if (significand == 0) return place(f, negative, 0);
   const int leading = exponent + static_cast<int>(std::bit_width(significand)) - 1;
-  const int lsb = (leading > f.min_exponent() ? leading : f.min_exponent()) - f.fraction_bits;
+  const int lsb = lsb_exponent(f, leading);
   const int discarded_bits = lsb - exponent;
 
   std::uint64_t kept = 0;
@@ -73,19 +82,22 @@ constexpr std::uint32_t round_pack(ElementFormat format, bool negative, std::uin
                     (rounding == Rounding::rp && !negative && rest != 0);
     kept += up ? 1 : 0;
   }
-  if (kept == 0) return place(format, negative, 0);
+  if (kept == 0) return place(f, negative, 0);
 
   // A carry out of the significand (kept == 2^(fraction_bits + 1)) raises the exponent by one: adding the
   // fraction to the biased exponent field does that without a test, since the implicit one is added too.
   const bool subnormal = (kept >> f.fraction_bits) == 0;
   const std::int64_t biased_exponent = subnormal ? 0 : lsb + f.fraction_bits + f.bias;
   const std::uint64_t implicit_one = subnormal ? 0 : std::uint64_t{1} << f.fraction_bits;
-  if (biased_exponent > (std::int64_t{1} << f.exponent_bits))
-    return overflow_code(format, negative, overflow);
+  if (biased_exponent > (std::int64_t{1} << f.exponent_bits)) return overflow_code(f, negative, overflow);
   const std::uint64_t magnitude =
       (static_cast<std::uint64_t>(biased_exponent) << f.fraction_bits) + (kept - implicit_one);
-  if (magnitude > f.max_code()) return overflow_code(format, negative, overflow);
-  return place(format, negative, static_cast<std::uint32_t>(magnitude));
+  if (magnitude > f.max_code()) return overflow_code(f, negative, overflow);
+  return place(f, negative, static_cast<std::uint32_t>(magnitude));
+}
+constexpr std::uint32_t round_pack(ElementFormat format, bool negative, std::uint64_t significand,
+                                   int exponent, Rounding rounding, Overflow overflow) {
+  return round_pack(info(format), negative, significand, exponent, rounding, overflow);
 }
 
 /// f32 bits -> code. NaN gives nan_code(). Infinity overflows. f32 -> f32 is the identity but for NaN.

@@ -96,5 +96,18 @@ TEST(EncodeUe8m0, RoundsTheExponent) {
   EXPECT_EQ(encode_ue8m0(std::numeric_limits<float>::quiet_NaN(), Rounding::rz), 0xff);
 }
 
+// E8M13: an f32 word with 13 fraction bits. 1 + 2^-13 is kept, 1 + 2^-14 is cut or, as a tie, goes to even.
+TEST(RoundPack, E8m13IsAnF32WordWithThirteenFractionBits) {
+  const auto pack = [](std::uint64_t significand, int exponent, Rounding rounding) {
+    return round_pack(kE8m13, false, significand, exponent, rounding, Overflow::infinity);
+  };
+  EXPECT_EQ(pack((1u << 13) + 1, -13, Rounding::rz), 0x3f80'0400u);
+  EXPECT_EQ(pack((1u << 14) + 3, -14, Rounding::rz), 0x3f80'0400u);
+  EXPECT_EQ(pack((1u << 14) + 3, -14, Rounding::rne), 0x3f80'0800u);
+  EXPECT_EQ(pack(1, -139, Rounding::rz), 0x0000'0400u);  // the smallest subnormal
+  EXPECT_EQ(pack(1, -140, Rounding::rz), 0u);
+  EXPECT_EQ(pack(1, 128, Rounding::rz), 0x7f80'0000u);
+}
+
 }  // namespace
 }  // namespace fourge
