@@ -150,6 +150,18 @@ class ExactScalar final : public ExactGemm {
   GemmSpec spec_;
 };
 
+class ExactFunction final : public ExactGemm {
+ public:
+  ExactFunction(Format format, ExactPanelFunction panel) : ExactGemm(format), function_(panel) {}
+  KernelCode code() const override { return {"given_function", "", "", {}, {}, ""}; }
+
+ protected:
+  ExactPanelFunction function(const GemmSpec&) const override { return function_; }
+
+ private:
+  ExactPanelFunction function_;
+};
+
 #if defined(__x86_64__)
 class ExactVnni final : public ExactGemm {
  public:
@@ -210,5 +222,9 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& 
                             .only_general = only_general});
 }
 #endif
+
+std::shared_ptr<const GemmKernel> make_exact_from_function(Format format, ExactPanelFunction function) {
+  return std::make_shared<ExactFunction>(format, function);
+}
 
 }  // namespace fourge::jit

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "jit/gemm/exact_operands.h"
 #include "jit/gemm/gemm_kernel.h"
 
 namespace fourge::jit {
@@ -21,5 +22,8 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec);
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& spec, bool poison,
                                                                 bool only_general);
 #endif
+
+/// The driver over any panel function: for tests of deliberately broken kernels.
+std::shared_ptr<const GemmKernel> make_exact_from_function(Format format, ExactPanelFunction function);
 
 }  // namespace fourge::jit

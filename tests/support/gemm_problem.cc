@@ -64,7 +64,7 @@ QuantizedMatrix random_matrix(Format format, DataKind kind, std::int64_t rows, s
   matrix.scales.resize(static_cast<std::size_t>(rows * cols / block));
   for (std::uint8_t& byte : matrix.codes) {
     byte = static_cast<std::uint8_t>(rng());
-    if (kind == DataKind::gaussian || kind == DataKind::tiny_c) {
+    if (kind == DataKind::gaussian || kind == DataKind::c_range) {
       byte = static_cast<std::uint8_t>(gaussian_code(rng) | gaussian_code(rng) << 4);
     }
     if (kind == DataKind::largest) byte = static_cast<std::uint8_t>(0x77 | (rng() & 0x88));
@@ -111,7 +111,11 @@ float random_float(DataKind kind, Rng& rng) {
     const auto bits = static_cast<std::uint32_t>(rng());
     return (bits & 0x7f800000) == 0x7f800000 ? 1.0f : std::bit_cast<float>(bits);
   }
-  if (kind == DataKind::tiny_c) return std::ldexp(normal(rng), between(rng, -26, 20));
+  if (kind == DataKind::subnormal) {
+    if (one_in(rng, 2)) return std::ldexp(normal(rng), between(rng, -45, -10));
+    return std::bit_cast<float>(static_cast<std::uint32_t>(rng() & 0x807f'ffff) >>
+                                (one_in(rng, 2) ? 0 : between(rng, 0, 22)));
+  }
   return normal(rng) * 32.0f;
 }
 
@@ -120,7 +124,7 @@ float random_float(DataKind kind, Rng& rng) {
 const char* name_of(DataKind kind) {
   constexpr const char* kNames[] = {"gaussian",    "random_bits", "cancelling", "extreme_scales",
                                     "wide_spread", "zero_blocks", "zero_rows",  "nan_scales",
-                                    "special_c",   "largest",     "tiny_c"};
+                                    "special_c",   "largest",     "c_range",    "subnormal"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -161,6 +165,14 @@ GemmProblem make_problem(const GemmSpec& spec, DataKind kind, Rng& rng) {
   if (spec.accumulate) {
     problem.c.resize(static_cast<std::size_t>(spec.m * spec.n));
     for (float& x : problem.c) x = random_float(kind, rng);
+    // One magnitude a row, so that whole vectors lie on one side of a bound.
+    for (std::int64_t row = 0; kind == DataKind::c_range && row < spec.m; ++row) {
+      const int exponent = between(rng, -32, 62);
+      for (std::int64_t i = row * spec.n; i < (row + 1) * spec.n; ++i) {
+        float& x = problem.c[static_cast<std::size_t>(i)];
+        x = std::ldexp(x, exponent - 5 + between(rng, -1, 1));
+      }
+    }
   }
   if (spec.bias) {
     problem.bias.resize(static_cast<std::size_t>(spec.n));

@@ -21,12 +21,13 @@ enum class DataKind : std::uint8_t {
   nan_scales,      // a few NaN scales
   special_c,       // c of infinities, NaNs, zeros of both signs, subnormals, the largest finite
   largest,         // every element +-6 at the largest scales
-  tiny_c,          // c a few binades around the last aligned place
+  c_range,         // c from far below to far above the products
+  subnormal,       // the smallest scales, products and accumulators
 };
 inline constexpr DataKind kDataKinds[] = {
     DataKind::gaussian,    DataKind::random_bits, DataKind::cancelling, DataKind::extreme_scales,
     DataKind::wide_spread, DataKind::zero_blocks, DataKind::zero_rows,  DataKind::nan_scales,
-    DataKind::special_c,   DataKind::largest,     DataKind::tiny_c};
+    DataKind::special_c,   DataKind::largest,     DataKind::c_range,    DataKind::subnormal};
 const char* name_of(DataKind kind);
 
 struct GemmProblem {
