@@ -69,6 +69,8 @@ QuantizedMatrix random_matrix(Format format, DataKind kind, std::int64_t rows, s
     }
     if (kind == DataKind::largest) byte = static_cast<std::uint8_t>(0x77 | (rng() & 0x88));
     if (kind == DataKind::cancelling && one_in(rng, 2)) byte = 0;
+    if (kind == DataKind::subnormal && format != Format::nvfp4)
+      byte = one_in(rng, 3) ? byte & 0x99 : std::uint8_t{0};
   }
   for (std::uint8_t& scale : matrix.scales) scale = random_scale(format, kind, rng);
   const std::int64_t bytes_per_block = block / 2;
