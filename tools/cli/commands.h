@@ -10,5 +10,6 @@ namespace fourge::cli {
 class Context;
 
 void add_layout_command(CLI::App& app, Context& context);
+void add_quantize_tensor_command(CLI::App& app, Context& context);
 
 }  // namespace fourge::cli

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
 
   Context context;
   add_layout_command(app, context);
+  add_quantize_tensor_command(app, context);
 
   try {
     app.parse(argc, argv);

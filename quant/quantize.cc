@@ -1,0 +1,152 @@
+#include "quant/quantize.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+
+#include "quant/block.h"
+#include "quant/dtype.h"
+#include "quant/mxfp4.h"
+#include "quant/nvfp4.h"
+#include "quant/text.h"
+
+namespace fourge {
+
+namespace {
+
+using quant::Block;
+
+constexpr std::int64_t kParallelElements = 1 << 16;  // below it a team of threads costs more than it saves
+
+constexpr ScaleRule kNvfp4Rules[] = {ScaleRule::static_6, ScaleRule::static_4, ScaleRule::mse_4_6,
+                                     ScaleRule::mae_4_6, ScaleRule::abs_max_4_6};
+constexpr ScaleRule kMxfp4Rules[] = {ScaleRule::floor, ScaleRule::ceil,     ScaleRule::even,
+                                     ScaleRule::rceil, ScaleRule::static_6, ScaleRule::static_4};
+constexpr const char* kNvfp4RuleNames = "nvfp4 takes static_6, static_4, mse, mae or abs_max";
+constexpr const char* kMxfp4RuleNames = "mxfp4 takes floor, ceil, even, rceil, static_6 or static_4";
+
+std::span<const ScaleRule> rules_of(Format format) {
+  if (format == Format::nvfp4) return kNvfp4Rules;
+  return kMxfp4Rules;
+}
+const char* rule_names_of(Format format) {
+  return format == Format::nvfp4 ? kNvfp4RuleNames : kMxfp4RuleNames;
+}
+
+Status check_matrix(std::int64_t rows, std::int64_t cols, std::size_t values, Format format) {
+  const std::optional<std::int64_t> count = quant::element_count(std::array{rows, cols});
+  const std::string shape = quant::shape_text(std::array{rows, cols});
+  if (!count) return {Error::kBadShape, "expected non-negative extents and at most 2^62 elements", shape};
+  if (cols % info(format).block != 0) {
+    return {Error::kBadShape,
+            info(format).block == 16 ? "expected columns in multiples of 16, the scale block"
+                                     : "expected columns in multiples of 32, the scale block",
+            std::string(name_of(format)) + " " + shape};
+  }
+  if (static_cast<std::uint64_t>(*count) != values) {
+    return {Error::kBadShape, "the number of values is not rows * cols",
+            shape + ", " + std::to_string(values) + " values"};
+  }
+  return {};
+}
+
+/// Quantises the blocks of rows [first_row, first_row + block_rows).
+void quantize_rows(const float* values, std::int64_t first_row, int block_rows, QuantizedMatrix& out,
+                   const QuantizeSpec& spec, const quant::Nvfp4Scaling& scaling) {
+  const int width = info(spec.format).block;
+  const std::int64_t packed_stride = out.cols / 2;
+  for (std::int64_t b = 0; b < out.scale_cols(); ++b) {
+    const Block block{values + first_row * out.cols + b * width, out.cols, block_rows, width};
+    std::uint8_t* packed = out.codes.data() + first_row * packed_stride + b * width / 2;
+    const std::uint8_t scale = spec.format == Format::nvfp4
+                                   ? quant::quantize_nvfp4_block(scaling, block, packed, packed_stride)
+                                   : quant::quantize_mx_block(spec.rule, block, packed, packed_stride);
+    for (int r = 0; r < block_rows; ++r) {
+      out.scales[static_cast<std::size_t>(scale_offset(out.layout, first_row + r, b, out.scale_cols()))] =
+          scale;
+    }
+  }
+}
+
+}  // namespace
+
+Status check(const QuantizeSpec& spec) {
+  const std::span<const ScaleRule> rules = rules_of(spec.format);
+  if (std::find(rules.begin(), rules.end(), spec.rule) == rules.end()) {
+    return {Error::kBadArgument, rule_names_of(spec.format),
+            std::string("scale rule ") + name_of(spec.rule) + " with format " + name_of(spec.format)};
+  }
+  return {};
+}
+
+Result<QuantizedMatrix> quantize(std::span<const float> values, std::int64_t rows, std::int64_t cols,
+                                 const QuantizeSpec& spec) {
+  const float amax = quant::tensor_amax(values);
+  if (!std::isfinite(amax)) return {Error::kBadArgument, "expected finite values", "an element is infinite"};
+  return quant::quantize_with_amax(values, rows, cols, spec, amax);
+}
+
+namespace quant {
+
+float tensor_amax(std::span<const float> values) {
+  const auto count = static_cast<std::int64_t>(values.size());
+  constexpr std::int64_t kChunk = 1 << 14;
+  std::uint32_t bits = 0;
+#pragma omp parallel for reduction(max : bits) if (count >= kParallelElements)
+  for (std::int64_t first = 0; first < count; first += kChunk) {
+    bits = amax_bits(values.data() + first, std::min(kChunk, count - first), bits);
+  }
+  return std::bit_cast<float>(bits);
+}
+
+Result<QuantizedMatrix> quantize_with_amax(std::span<const float> values, std::int64_t rows,
+                                           std::int64_t cols, const QuantizeSpec& spec, float amax) {
+  if (Status status = check(spec); !status) return status.failure();
+  if (Status status = check_matrix(rows, cols, values.size(), spec.format); !status) return status.failure();
+  if (!(amax >= 0.0f && std::isfinite(amax))) {
+    return {Error::kBadArgument, "expected a finite amax, not negative", std::to_string(amax)};
+  }
+  QuantizedMatrix out;
+  out.format = spec.format;
+  out.rows = rows;
+  out.cols = cols;
+  out.layout = spec.layout;
+  out.amax = amax;
+  out.codes.resize(static_cast<std::size_t>(rows * cols / 2));
+  out.scales.resize(static_cast<std::size_t>(scale_bytes(spec.layout, rows, out.scale_cols())));
+  const bool two_level = spec.format == Format::nvfp4;
+  if (two_level) out.tensor_scale = TensorScale::decode_multiplier(nvfp4_tensor_scale(spec.rule, amax));
+  if (two_level && amax == 0.0f) return out;
+
+  const Nvfp4Scaling scaling = Nvfp4Scaling::of(spec.rule, amax);  // not read by the other formats
+  const int step = spec.block_2d ? info(spec.format).block : 1;
+#pragma omp parallel for if (rows * cols >= kParallelElements)
+  for (std::int64_t row = 0; row < rows; row += step) {
+    quantize_rows(values.data(), row, static_cast<int>(std::min<std::int64_t>(step, rows - row)), out, spec,
+                  scaling);
+  }
+  return out;
+}
+
+std::vector<float> transposed(std::span<const float> values, std::int64_t rows, std::int64_t cols) {
+  std::vector<float> out(values.size());
+  constexpr std::int64_t kTile = 16;  // one cache line of the destination
+  for (std::int64_t row = 0; row < rows; row += kTile) {
+    for (std::int64_t c = 0; c < cols; ++c) {
+      for (std::int64_t r = row; r < std::min(row + kTile, rows); ++r) {
+        out[static_cast<std::size_t>(c * rows + r)] = values[static_cast<std::size_t>(r * cols + c)];
+      }
+    }
+  }
+  return out;
+}
+
+Result<ScaleRule> scale_rule_of_name(Format format, std::string_view name) {
+  for (const ScaleRule rule : rules_of(format))
+    if (name == name_of(rule)) return rule;
+  return {Error::kBadArgument, rule_names_of(format), "scale rule " + in_quotes(name)};
+}
+
+}  // namespace quant
+}  // namespace fourge

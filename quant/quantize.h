@@ -1,0 +1,28 @@
+// Quantisers behind include/fourge/quantize.h that take more than the public call does.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "fourge/error.h"
+#include "fourge/quantize.h"
+
+namespace fourge::quant {
+
+/// Largest |x|, NaN not counted; 0 for no elements. The same for every thread count.
+float tensor_amax(std::span<const float> values);
+
+/// quantize() with the tensor's amax given (a static activation scale, or the amax of a larger tensor that
+/// these rows belong to). kBadArgument unless it is finite and not negative; values above it saturate.
+Result<QuantizedMatrix> quantize_with_amax(std::span<const float> values, std::int64_t rows,
+                                           std::int64_t cols, const QuantizeSpec& spec, float amax);
+
+/// cols x rows from rows x cols, both row-major.
+std::vector<float> transposed(std::span<const float> values, std::int64_t rows, std::int64_t cols);
+
+/// The rule of this name for the format; kBadArgument lists the names that the format takes.
+Result<ScaleRule> scale_rule_of_name(Format format, std::string_view name);
+
+}  // namespace fourge::quant
