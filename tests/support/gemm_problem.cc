@@ -39,6 +39,8 @@ std::uint8_t random_scale(Format format, DataKind kind, Rng& rng) {
       return ue4m3
                  ? static_cast<std::uint8_t>(one_in(rng, 2) ? between(rng, 1, 16) : between(rng, 0x60, 0x7e))
                  : static_cast<std::uint8_t>(127 + between(rng, -24, 24));
+    case DataKind::subnormal:
+      return static_cast<std::uint8_t>(ue4m3 ? between(rng, 0, 15) : 127 - between(rng, 68, 86));
     case DataKind::largest:
       return largest_scale(format);
     case DataKind::nan_scales:
