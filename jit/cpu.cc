@@ -130,6 +130,7 @@ const char* CpuFeatures::missing_for(Isa isa) const {
       return !avx2 ? "no AVX2" : !fma ? "no FMA" : nullptr;
     case Isa::amx:
       if (const char* reason = missing_for(Isa::avx512)) return reason;
+      if (!avx512_fp16) return "no AVX-512 FP16";
       if (amx_tile && amx_bf16) return nullptr;
       return *amx_refusal != '\0' ? amx_refusal : "no AMX-BF16";
     case Isa::avx512:

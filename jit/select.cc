@@ -1,5 +1,6 @@
 #include "jit/select.h"
 
+#include "jit/gemm/exact_amx.h"
 #include "jit/gemm/exact_gemm.h"
 
 namespace fourge::jit {

@@ -80,7 +80,9 @@ struct RunOptions {
 /// What a run did. A vector is 16 outputs of one row over one K = 64 step.
 struct RunStats {
   std::int64_t vectors = 0;
+  std::int64_t segment_vectors = 0;  // certified over a whole segment of steps: nothing is rounded inside
   std::int64_t general_vectors = 0;  // not certified: through the general path
+  // The rest is certified step by step: the exact sum, rounded once toward zero.
 
   double certified_fraction() const {
     return vectors == 0 ? 1.0 : 1.0 - static_cast<double>(general_vectors) / static_cast<double>(vectors);

@@ -223,6 +223,12 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& 
 }
 #endif
 
+#if defined(__x86_64__)
+ExactPanelFunction exact_vnni_function(const GemmKernel& kernel) {
+  return reinterpret_cast<ExactPanelFunction>(reinterpret_cast<std::uintptr_t>(kernel.code().bytes.data()));
+}
+#endif
+
 std::shared_ptr<const GemmKernel> make_exact_from_function(Format format, ExactPanelFunction function) {
   return std::make_shared<ExactFunction>(format, function);
 }

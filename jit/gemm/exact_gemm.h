@@ -16,6 +16,12 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_scalar(const GemmSpec& spec
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec);
 #endif
 
+/// The generated panel function behind make_exact_vnni, for kernels that hand uncertified parts to it. It
+/// lives as long as the kernel object.
+#if defined(__x86_64__)
+ExactPanelFunction exact_vnni_function(const GemmKernel& kernel);
+#endif
+
 /// For tests and benches: the AVX-512 kernel with its debug switches. poison: registers filled with ones
 /// first; only_general: the short path is never taken.
 #if defined(__x86_64__)

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <limits>
 
+#include "jit/gemm/amx_operands.h"
+
 namespace fourge::jit {
 namespace {
 
@@ -86,12 +88,74 @@ Certificate certify(const StepRow& row, ElementFormat format) {
   return certificate;
 }
 
+// Bounds of one row, segment by segment (amx_operands.h).
+class SegmentBounds {
+ public:
+  explicit SegmentBounds(ElementFormat scale_format) : format_(scale_format) {}
+
+  void add_step(const StepRow& row) {
+    for (int g = 0; g < kGroups; ++g) {
+      const Number scale = decode(format_, row.scales[g]);
+      if (scale.kind != NumberKind::finite) {
+        never_ = true;
+        continue;
+      }
+      int group_squares = 0;
+      for (int i = 0; i < 8; ++i) group_squares += kTables.squares[row.codes[8 * g + i]];
+      const int exponent = scale.exponent;
+      emax_ = std::max(emax_, exponent);
+      if (format_ == ElementFormat::ue8m0 && exponent > kMaxUe8m0Exponent) never_ = true;
+      if (group_squares == 0 || scale.is_zero()) continue;
+      if (format_ == ElementFormat::ue8m0 && exponent < -kMaxUe8m0Exponent) never_ = true;
+      unit_exponent_ = std::min(unit_exponent_, exponent - info(format_).fraction_bits - 1);
+      const double value = std::ldexp(scale.significand, scale.exponent - scale.fraction_bits);
+      squares_ += group_squares * value * value;
+    }
+  }
+
+  SegmentBound end_segment() {
+    const bool never = never_ || emax_ - unit_exponent_ > kMaxSpread || unit_exponent_ < kMinUnitExponent;
+    const SegmentBound bound{never ? 0.0f : static_cast<float>(0.5 * (1 + 0x1p-12) * std::sqrt(squares_)),
+                             never ? 0.0f : static_cast<float>(std::ldexp(1.0, unit_exponent_))};
+    never_ = false;
+    squares_ = 0;
+    emax_ = std::numeric_limits<int>::min() / 2;
+    return bound;
+  }
+
+ private:
+  ElementFormat format_;
+  int unit_exponent_ = kNoUnitExponent;  // over all segments so far
+  int emax_ = std::numeric_limits<int>::min() / 2;
+  double squares_ = 0;  // of 2 a'
+  bool never_ = false;
+};
+
+void pack_segments(const QuantizedView& b, std::int64_t panel, const PanelStreams& streams,
+                   std::uint8_t* packed) {
+  const std::int64_t segments = segments_of(streams.steps);
+  auto* bounds = reinterpret_cast<SegmentBound*>(packed + streams.segments_offset) + panel * segments;
+  std::fill(bounds, bounds + segments, SegmentBound{0.0f, std::ldexp(1.0f, kNoUnitExponent)});
+  for (std::int64_t row = panel * kPanelCols; row < std::min(b.rows, (panel + 1) * kPanelCols); ++row) {
+    SegmentBounds of_row(info(b.format).scale);
+    for (std::int64_t step = 0; step < streams.steps; ++step) {
+      of_row.add_step(read_step(b, row, step));
+      if ((step + 1) % kSegmentSteps != 0 && step + 1 != streams.steps) continue;
+      const SegmentBound bound = of_row.end_segment();
+      SegmentBound& panel_bound = bounds[step / kSegmentSteps];
+      panel_bound.norm = std::max(panel_bound.norm, bound.norm);
+      panel_bound.unit = std::min(panel_bound.unit, bound.unit);
+    }
+  }
+}
+
 }  // namespace
 
 void pack_panel(const QuantizedView& b, std::int64_t panel, std::uint8_t* packed) {
   const PanelStreams streams = PanelStreams::of(b.format, b.rows, b.cols);
   const ElementFormat scale_format = info(b.format).scale;
   const int scales = stored_scales(b.format), groups_per_scale = kGroups / scales;
+  pack_segments(b, panel, streams, packed);
   for (std::int64_t step = 0; step < streams.steps; ++step) {
     const std::int64_t index = panel * streams.steps + step;
     std::uint8_t* codes = packed + index * kPanelCodeBytes;

@@ -3,7 +3,7 @@
 // One step = K 64 = one tensor-core instruction = four groups of 16. A panel = 16 columns of the product
 // (rows of B).
 //
-// B, 4-bit, three streams, each [panel][step]:
+// B, 4-bit, four streams, each [panel][step]:
 //   codes         512 bytes: vector v (0..7) holds the quads 2v (low nibbles) and 2v + 1 (high nibbles); byte
 //                 4 * column + t of a vector = element k = 4 * quad + t of that column
 //   scales        16 bytes for each stored scale of a step (4 for blocks of 16, 2 for blocks of 32), by
@@ -55,6 +55,13 @@ struct PanelCertificate {
 };
 static_assert(sizeof(PanelCertificate) == 32);
 
+/// The bounds of one panel over one segment: the smallest unit and the largest norm of its columns.
+struct SegmentBound {
+  float norm, unit;
+};
+inline constexpr int kSegmentSteps = 8;  // K = 512
+constexpr std::int64_t segments_of(std::int64_t steps) { return (steps + kSegmentSteps - 1) / kSegmentSteps; }
+
 struct ActivationStep {
   std::int8_t codes[kStepK];   // twice the element
   std::int32_t bias[kGroups];  // -12 * sum of a group's codes: B is stored biased by 12
@@ -75,7 +82,7 @@ struct ExactPanelArgs {
   const PanelCertificate* certificates;
   float* acc;          // [rows][16], 64-byte aligned: C on entry, overwritten
   std::int64_t rows;   // >= 1
-  std::int64_t steps;  // >= 1
+  std::int64_t steps;  // 0: only the epilogue
   const float* bias;   // [16], read when the epilogue has a bias
   void* d;             // row 0, column 0 of the panel in the output
   std::int64_t d_stride;
@@ -89,7 +96,7 @@ using ExactPanelFunction = void (*)(ExactPanelArgs*);
 /// Streams of packed weights inside one buffer of 64-byte aligned streams.
 struct PanelStreams {
   std::int64_t panels = 0, steps = 0;
-  std::int64_t scales_offset = 0, certificates_offset = 0, bytes = 0;
+  std::int64_t scales_offset = 0, certificates_offset = 0, segments_offset = 0, bytes = 0;
 
   static constexpr PanelStreams of(Format format, std::int64_t n, std::int64_t k) {
     PanelStreams s;
@@ -97,8 +104,10 @@ struct PanelStreams {
     s.steps = (k + kStepK - 1) / kStepK;
     s.scales_offset = round_up(s.panels * s.steps * kPanelCodeBytes, 64);
     s.certificates_offset = round_up(s.scales_offset + s.panels * s.steps * panel_scale_bytes(format), 64);
-    s.bytes =
+    s.segments_offset =
         s.certificates_offset + s.panels * s.steps * static_cast<std::int64_t>(sizeof(PanelCertificate));
+    s.bytes =
+        s.segments_offset + s.panels * segments_of(s.steps) * static_cast<std::int64_t>(sizeof(SegmentBound));
     return s;
   }
 };

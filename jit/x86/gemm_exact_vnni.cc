@@ -34,7 +34,9 @@ void ExactVnniGenerator::load_arguments() {
 void ExactVnniGenerator::load_constants() { vpbroadcastd(magnitude_mask, ptr[rip + magnitude_mask_]); }
 
 void ExactVnniGenerator::step_loop() {
-  Label next_step;
+  Label next_step, no_steps;
+  test(steps_left, steps_left);
+  jz(no_steps, T_NEAR);
   L(next_step);
   decode_panel();
   decode_scales();
@@ -47,6 +49,7 @@ void ExactVnniGenerator::step_loop() {
   add(a_step, ptr[args + offsetof(ExactPanelArgs, a_stride)]);
   dec(steps_left);
   jnz(next_step, T_NEAR);
+  L(no_steps);
 }
 
 // b_codes(0..15) <- 12 + twice the element, from 512 bytes: 8 loads, 8 shifts (p0), 16 ands (p05), 16

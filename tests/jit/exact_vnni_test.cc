@@ -28,21 +28,6 @@ class ExactVnni : public testing::Test {
   }
 };
 
-// D through a kernel object, with the packed weights in a buffer of the test's choice.
-std::vector<std::uint8_t> run(const GemmKernel& kernel, const GemmProblem& problem,
-                              RunStats* stats = nullptr) {
-  std::vector<std::uint8_t> packed(
-      static_cast<std::size_t>(kernel.packed_bytes(problem.spec.n, problem.spec.k)));
-  kernel.pack(problem.b.view(), packed.data());
-  std::vector<std::uint8_t> d(
-      static_cast<std::size_t>(problem.spec.m * problem.spec.n * bytes_of(problem.spec.output)));
-  RunStats local;
-  const Status status = kernel.run(problem.spec, problem.a.view(), packed.data(), problem.operands(d.data()),
-                                   1, stats != nullptr ? *stats : local);
-  EXPECT_TRUE(status.ok());
-  return d;
-}
-
 TEST_F(ExactVnni, PoisonedRegistersChangeNothing) {
   std::mt19937_64 rng(11);
   for (int i = 0; i < 150; ++i) {
@@ -50,7 +35,7 @@ TEST_F(ExactVnni, PoisonedRegistersChangeNothing) {
         random_spec(rng, 24), kDataKinds[static_cast<std::size_t>(i) % std::size(kDataKinds)], rng);
     const auto kernel = jit::make_exact_vnni_debug(problem.spec, true, false);
     ASSERT_TRUE(kernel.ok());
-    ASSERT_EQ(first_difference(problem, reference_answer(problem), run(**kernel, problem)), "");
+    ASSERT_EQ(first_difference(problem, reference_answer(problem), answer(**kernel, problem, 1)), "");
   }
 }
 
@@ -62,7 +47,7 @@ TEST_F(ExactVnni, GeneralPathAloneIsExact) {
     const auto kernel = jit::make_exact_vnni_debug(problem.spec, false, true);
     ASSERT_TRUE(kernel.ok());
     RunStats stats;
-    ASSERT_EQ(first_difference(problem, reference_answer(problem), run(**kernel, problem, &stats)), "");
+    ASSERT_EQ(first_difference(problem, reference_answer(problem), answer(**kernel, problem, 1, &stats)), "");
     EXPECT_EQ(stats.general_vectors, stats.vectors);
   }
 }
@@ -75,7 +60,7 @@ TEST_F(ExactVnni, GaussianDataIsCertified) {
     const auto kernel = jit::make_exact_vnni(problem.spec);
     ASSERT_TRUE(kernel.ok());
     RunStats stats;
-    run(**kernel, problem, &stats);
+    answer(**kernel, problem, 1, &stats);
     EXPECT_GE(stats.certified_fraction(), 0.999) << name_of(format);
     EXPECT_EQ(stats.vectors, 64 * 4 * 64);
   }
@@ -245,7 +230,7 @@ TEST_F(ExactVnni, EveryMutantIsCaught) {
       problem_spec.bias = false;
       const GemmProblem problem =
           make_problem(problem_spec, kDataKinds[static_cast<std::size_t>(i) % std::size(kDataKinds)], rng);
-      if (run(*broken, problem) != reference_answer(problem)) caught_at = i;
+      if (answer(*broken, problem, 1) != reference_answer(problem)) caught_at = i;
     }
     EXPECT_GE(caught_at, 0) << "survived: " << mutant.name;
   }

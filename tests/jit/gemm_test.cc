@@ -6,6 +6,7 @@
 
 #include "jit/cpu.h"
 #include "jit/select.h"
+#include "tests/support/amx_emulator.h"
 #include "tests/support/gemm_problem.h"
 
 namespace fourge::tests {
@@ -18,30 +19,41 @@ class GemmKernelTest : public testing::TestWithParam<GemmKernelEntry> {
  protected:
   void SetUp() override {
     const char* missing = jit::host_features().missing_for(GetParam().isa);
-    if (missing != nullptr) GTEST_SKIP() << "this machine cannot run it: " << missing;
+    if (missing == nullptr || (GetParam().isa == jit::Isa::amx && enable_amx_or_emulate())) return;
+    GTEST_SKIP() << "this machine cannot run it: " << missing;
   }
 
-  Gemm make(const GemmSpec& spec) {
-    const std::string name = GetParam().name(spec);
-    Result<Gemm> gemm = Gemm::create(spec, {.kernel = name.c_str(), .max_isa = name_of(GetParam().isa)});
-    EXPECT_TRUE(gemm.ok()) << gemm.failure().message();
-    EXPECT_EQ(gemm->code().name, name);
-    return *gemm;
+  // Nothing where the kernel refuses the spec.
+  std::shared_ptr<const jit::GemmKernel> make(const GemmSpec& spec) {
+    if (GetParam().refusal(spec) != nullptr) return nullptr;
+    auto kernel = GetParam().make(spec);
+    EXPECT_TRUE(kernel.ok()) << (kernel.ok() ? "" : kernel.failure().message());
+    if (!kernel.ok()) return nullptr;
+    EXPECT_EQ((*kernel)->code().name, GetParam().name(spec));
+    return *kernel;
   }
 
-  void expect_exact(const GemmProblem& problem, int threads = 1, RunStats* stats = nullptr) {
-    const std::string difference = first_difference(problem, reference_answer(problem),
-                                                    answer(make(problem.spec), problem, threads, stats));
-    ASSERT_EQ(difference, "");
+  // False where the kernel refuses the spec; a fatal failure where a bit differs.
+  bool expect_exact(const GemmProblem& problem, int threads = 1, RunStats* stats = nullptr) {
+    const auto kernel = make(problem.spec);
+    if (kernel == nullptr) return false;
+    const std::string difference =
+        first_difference(problem, reference_answer(problem), answer(*kernel, problem, threads, stats));
+    EXPECT_EQ(difference, "");
+    return true;
   }
 };
 
 TEST_P(GemmKernelTest, BitExactVsReferenceOnRandomProblems) {
+  constexpr int kProblems = 2200;
   std::mt19937_64 rng(20261122);
-  for (int i = 0; i < 2200; ++i) {
+  int done = 0;
+  for (int i = 0; done < kProblems && !HasFailure(); ++i) {
     const DataKind kind = kDataKinds[static_cast<std::size_t>(i) % std::size(kDataKinds)];
-    expect_exact(make_problem(random_spec(rng, 24), kind, rng), 1 + i % 3);
-    if (HasFatalFailure()) return;
+    GemmSpec spec = random_spec(rng, 24);
+    if (GetParam().refusal(spec) != nullptr) spec.accumulate = false;
+    done += expect_exact(make_problem(spec, kind, rng), 1 + i % 3) ? 1 : 0;
+    ASSERT_LT(i, 2 * kProblems) << "the kernel refuses too much";
   }
 }
 
@@ -58,10 +70,23 @@ TEST_P(GemmKernelTest, ThreadCountDoesNotChangeABit) {
   for (DataKind kind : {DataKind::gaussian, DataKind::random_bits}) {
     const GemmProblem problem =
         make_problem({.m = 150, .n = 100, .k = 256, .format = Format::nvfp4}, kind, rng);
-    const Gemm gemm = make(problem.spec);
-    const auto one = answer(gemm, problem, 1);
-    for (int threads : {2, 3, 7}) EXPECT_EQ(answer(gemm, problem, threads), one) << threads;
+    const auto kernel = make(problem.spec);
+    ASSERT_NE(kernel, nullptr);
+    const auto one = answer(*kernel, problem, 1);
+    for (int threads : {2, 3, 7}) EXPECT_EQ(answer(*kernel, problem, threads), one) << threads;
     EXPECT_EQ(first_difference(problem, reference_answer(problem), one), "");
+  }
+}
+
+// Several row blocks and segments, refused ones among them.
+TEST_P(GemmKernelTest, ManyBlocksOfEveryKind) {
+  std::mt19937_64 rng(4);
+  for (DataKind kind : kDataKinds) {
+    for (Format format : kFormats) {
+      expect_exact(make_problem({.m = 70, .n = 50, .k = 1248, .format = format, .output = OutputType::bf16},
+                                kind, rng),
+                   2);
+    }
   }
 }
 

@@ -210,14 +210,15 @@ std::vector<std::uint8_t> reference_answer(const GemmProblem& problem) {
   return d;
 }
 
-std::vector<std::uint8_t> answer(const Gemm& gemm, const GemmProblem& problem, int threads, RunStats* stats) {
+std::vector<std::uint8_t> answer(const jit::GemmKernel& kernel, const GemmProblem& problem, int threads,
+                                 RunStats* stats) {
   const GemmSpec& spec = problem.spec;
-  const auto packed = gemm.pack(problem.b.view());
-  EXPECT_TRUE(packed.ok());
-  if (!packed.ok()) return {};
+  std::vector<std::uint8_t> packed(static_cast<std::size_t>(kernel.packed_bytes(spec.n, spec.k)));
+  kernel.pack(problem.b.view(), packed.data());
   std::vector<std::uint8_t> d(static_cast<std::size_t>(spec.m * spec.n * bytes_of(spec.output)), 0xcd);
-  const Status status =
-      gemm.run(problem.a.view(), *packed, problem.operands(d.data()), {.threads = threads}, stats);
+  RunStats local;
+  const Status status = kernel.run(spec, problem.a.view(), packed.data(), problem.operands(d.data()), threads,
+                                   stats != nullptr ? *stats : local);
   EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.failure().message());
   return d;
 }

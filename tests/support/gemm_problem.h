@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fourge/gemm.h"
+#include "jit/gemm/gemm_kernel.h"
 
 namespace fourge::tests {
 
@@ -51,8 +52,8 @@ GemmSpec random_spec(std::mt19937_64& rng, std::int64_t largest);
 /// D by reference/, bytes_of(output) * m * n bytes.
 std::vector<std::uint8_t> reference_answer(const GemmProblem& problem);
 
-/// D by a Gemm, on `threads` threads; records a gtest failure and returns nothing when it cannot run.
-std::vector<std::uint8_t> answer(const Gemm& gemm, const GemmProblem& problem, int threads,
+/// D by a kernel, on `threads` threads; a gtest failure is recorded when it cannot run.
+std::vector<std::uint8_t> answer(const jit::GemmKernel& kernel, const GemmProblem& problem, int threads,
                                  RunStats* stats = nullptr);
 
 /// Empty when equal, else the first difference: row, column, both bit patterns.

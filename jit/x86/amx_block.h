@@ -1,0 +1,60 @@
+// acc += A B on AMX over one segment, where the segment's certificate holds.
+#pragma once
+
+#include "jit/asm/x86_generator.h"
+#include "jit/gemm/amx_operands.h"
+
+namespace fourge::jit {
+
+class AmxBlockGenerator : public X86Generator {
+ public:
+  explicit AmxBlockGenerator(bool poison = false) : X86Generator(poison) {}
+  KernelNotes notes() const override;
+
+ private:
+  void generate() override;
+  void load_arguments();
+  void block(int row_tiles);
+  void thresholds(int row_tiles, const Xbyak::Label& refused);
+  void check_accumulators(int row_tiles, const Xbyak::Label& refused);
+  void load_accumulators(int row_tiles);
+  void multiply(int row_tiles);
+  void store_accumulators(int row_tiles);
+  void emit_constant_pool();
+
+  // Tile registers, by role.
+  //
+  //           b(0)    b(1)
+  //   a(0)  acc 0 0  acc 0 1
+  //   a(1)  acc 1 0  acc 1 1
+  static Xbyak::Tmm acc_tile(int row_tile, int panel) { return Xbyak::Tmm(2 * row_tile + panel); }
+  static Xbyak::Tmm a_tile(int row_tile) { return Xbyak::Tmm(4 + row_tile); }
+  static Xbyak::Tmm b_tile(int panel) { return Xbyak::Tmm(6 + panel); }
+
+  // Vector registers, by role.
+  static Xbyak::Zmm b_norm(int panel) { return Xbyak::Zmm(panel); }
+  static Xbyak::Zmm b_unit(int panel) { return Xbyak::Zmm(2 + panel); }
+  static Xbyak::Zmm below(int chain) {
+    return Xbyak::Zmm(4 + chain);
+  }  // 4 chains; sign bits: |c| < threshold
+  static Xbyak::Zmm magnitude(int chain) { return Xbyak::Zmm(8 + chain); }
+  const Xbyak::Zmm unit = zmm12, norm = zmm13, threshold = zmm14, zero = zmm15, magnitude_mask = zmm16;
+  const Xbyak::Opmask unfit = k1, all_below = k2;
+
+  // General registers, by role.
+  const Xbyak::Reg64 args = rdi, a = rsi, b = rdx, acc = rcx, acc_1 = r8, row_tiles_left = r9, norms = r10,
+                     units = r11;
+  const Xbyak::Reg64 refused_flag = rbx, a_0 = r12, a_1 = r13, b_row = r14, half_steps_left = r15,
+                     row_bytes = rax;
+
+  // Stack: thresholds [panel][row tile][16].
+  Xbyak::Address threshold_of(int panel, int row_tile) { return zword[rsp + 64 * (2 * panel + row_tile)]; }
+  Xbyak::Address threshold_of(int panel, int row_tile, int row) {
+    return ptr_b[rsp + 64 * (2 * panel + row_tile) + 4 * row];
+  }
+  Xbyak::Reg64 acc_of(int panel) const { return panel == 0 ? acc : acc_1; }
+
+  Xbyak::Label tile_config_, magnitude_mask_, two_24_;
+};
+
+}  // namespace fourge::jit
