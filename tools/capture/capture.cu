@@ -1,4 +1,5 @@
-// Captures what a GPU's tensor cores compute, as vector files for `fourge conform`. README.md beside this file says how.
+// Captures what a GPU's tensor cores compute, as vector files for `fourge conform`. README.md beside this
+// file says how.
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -18,7 +19,8 @@ namespace {
 
 constexpr int kExitOk = 0, kExitWrongResult = 1, kExitBadUse = 2;
 
-constexpr const char* kHelp = R"(capture: what do this GPU's tensor cores compute? Writes vector files for `fourge conform`.
+constexpr const char* kHelp =
+    R"(capture: what do this GPU's tensor cores compute? Writes vector files for `fourge conform`.
 
   capture --list                     the instructions, the model each follows on this GPU, and what has been run
   capture --self-check               exact operands only: are all operands in their places? Writes nothing.
@@ -26,8 +28,8 @@ constexpr const char* kHelp = R"(capture: what do this GPU's tensor cores comput
 
   --model PREFIX   only models whose name starts so, such as hopper.wgmma (may be repeated)
   --outputs N      outputs in each file, rounded up to whole tiles of every mode (default 100000)
-  --small          the set for a repository: about 8000 outputs a file, 100 KB
-  --mode NAMES     uniform,band,zeros,subnormal,cancellation,accumulator,zero_times_huge,overflow,special (default: all)
+  --small          the set for a repository: about 6400 outputs a file, 100 KB
+  --mode NAMES     uniform,band,zeros,subnormal,cancellation,accumulator,zero_times_huge,overflow,special,powers (default: all)
   --seed S         default 1; the same seed draws the same operands everywhere
   --device I       default 0
   --driver TEXT    driver version for the files' `source`, where it cannot be read from the system
@@ -55,12 +57,14 @@ struct Gpu {
   std::string error;
 };
 
-[[noreturn]] void refuse(const std::string& message) {
-  std::fprintf(stderr, "capture: %s\nTry `capture --help`.\n", message.c_str());
+[[noreturn]] void fail(const std::string& message) {
+  std::fprintf(stderr, "capture: %s\n", message.c_str());
   std::exit(kExitBadUse);
 }
 
-// ---- command line -----------------------------------------------------------------------------------------------------
+[[noreturn]] void refuse(const std::string& message) { fail(message + "\nTry `capture --help`."); }
+
+// ---- command line ----
 
 unsigned long long number(const std::string& flag, const std::string& text, unsigned long long most) {
   errno = 0;
@@ -97,24 +101,35 @@ Options parse(int argc, char** argv) {
       std::fputs(kHelp, stdout);
       std::exit(kExitOk);
     }
-    if (flag == "--list") options.list = true;
-    else if (flag == "--self-check") options.self_check_only = true;
-    else if (flag == "--small") options.outputs = 8064;
-    else if (flag == "--out") options.out = value();
-    else if (flag == "--driver") options.driver = value();
-    else if (flag == "--model") options.models.push_back(value());
-    else if (flag == "--mode") options.modes = parse_modes(value());
-    else if (flag == "--seed") options.seed = number(flag, value(), ~0ull);
-    else if (flag == "--outputs") options.outputs = (long long)number(flag, value(), 1'000'000'000);
-    else if (flag == "--device") options.device = int(number(flag, value(), 1023));
-    else refuse("unknown argument " + flag);
+    if (flag == "--list")
+      options.list = true;
+    else if (flag == "--self-check")
+      options.self_check_only = true;
+    else if (flag == "--small")
+      options.outputs = 6400;
+    else if (flag == "--out")
+      options.out = value();
+    else if (flag == "--driver")
+      options.driver = value();
+    else if (flag == "--model")
+      options.models.push_back(value());
+    else if (flag == "--mode")
+      options.modes = parse_modes(value());
+    else if (flag == "--seed")
+      options.seed = number(flag, value(), ~0ull);
+    else if (flag == "--outputs")
+      options.outputs = (long long)number(flag, value(), 1'000'000'000);
+    else if (flag == "--device")
+      options.device = int(number(flag, value(), 1023));
+    else
+      refuse("unknown argument " + flag);
   }
   if (!options.list && !options.self_check_only && options.out.empty()) refuse("--out DIR is missing");
   if (options.modes.empty()) refuse("--mode: no mode given");
   return options;
 }
 
-// ---- the GPU ------------------------------------------------------------------------------------------------------------
+// ---- the GPU ----
 
 Gpu find_gpu(int device) {
   Gpu gpu;
@@ -146,20 +161,21 @@ std::string describe_source(const Gpu& gpu, const Options& options) {
   const std::time_t now = std::time(nullptr);
   std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
   std::ostringstream text;
-  text << gpu.name << " (compute capability " << gpu.capability / 10 << "." << gpu.capability % 10 << "), driver "
-       << driver_version(options) << ", CUDA " << runtime / 1000 << "." << runtime % 1000 / 10 << ", nvcc "
-       << __CUDACC_VER_MAJOR__ << "." << __CUDACC_VER_MINOR__ << "." << __CUDACC_VER_BUILD__ << ", " << date << ", seed "
-       << options.seed;
+  text << gpu.name << " (compute capability " << gpu.capability / 10 << "." << gpu.capability % 10
+       << "), driver " << driver_version(options) << ", CUDA " << runtime / 1000 << "." << runtime % 1000 / 10
+       << ", nvcc " << __CUDACC_VER_MAJOR__ << "." << __CUDACC_VER_MINOR__ << "." << __CUDACC_VER_BUILD__
+       << ", " << date << ", seed " << options.seed;
   return text.str();
 }
 
 std::string describe_modes() {
   std::string text = "modes:";
-  for (int i = 0; i < kModes; ++i) text += (i ? ", " : " ") + std::to_string(i) + " " + std::string(kModeNames[i]);
+  for (int i = 0; i < kModes; ++i)
+    text += (i ? ", " : " ") + std::to_string(i) + " " + std::string(kModeNames[i]);
   return text;
 }
 
-// ---- commands -------------------------------------------------------------------------------------------------------------
+// ---- commands ----
 
 bool wanted(const std::string& model, const Options& options) {
   for (const std::string& prefix : options.models)
@@ -174,8 +190,9 @@ int list(const Gpu& gpu) {
     std::printf("%s, compute capability %d.%d\n", gpu.name.c_str(), gpu.capability / 10, gpu.capability % 10);
   for (const Instruction& op : all_instructions()) {
     const std::string model = model_of(op, gpu.capability);
-    std::printf("%-8s %-34s %-40s %s %s x %s%s\n", needs(op), model.empty() ? "-" : model.c_str(), short_name(op).c_str(),
-                op.ptx.c_str(), op.a->name, op.b->name, has_been_run(op) ? "" : "  (compiled, never run)");
+    std::printf("%-8s %-34s %-40s %s %s x %s%s\n", needs(op), model.empty() ? "-" : model.c_str(),
+                short_name(op).c_str(), op.ptx.c_str(), op.a->name, op.b->name,
+                has_been_run(op) ? "" : "  (compiled, never run)");
   }
   return kExitOk;
 }
@@ -185,7 +202,8 @@ int tiles_for(const Instruction& op, const Options& options) {
   return int((options.outputs + per_round - 1) / per_round * modes);
 }
 
-int capture_one(const Instruction& op, const std::string& model, const std::string& source, const Options& options) {
+int capture_one(const Instruction& op, const std::string& model, const std::string& source,
+                const Options& options) {
   if (const std::string error = self_check(op, options.seed); !error.empty()) {
     std::printf("%-34s %-40s FAILED: %s\n", model.c_str(), short_name(op).c_str(), error.c_str());
     return kExitWrongResult;
@@ -195,22 +213,23 @@ int capture_one(const Instruction& op, const std::string& model, const std::stri
     return kExitOk;
   }
   HostTiles tiles = draw_tiles(op, options.modes, tiles_for(op, options), options.seed);
-  if (const std::string error = run_on_gpu(op, tiles); !error.empty()) refuse(short_name(op) + ": " + error);
+  if (const std::string error = run_on_gpu(op, tiles); !error.empty()) fail(short_name(op) + ": " + error);
   const std::string path = options.out + "/" + model + "__" + short_name(op) + ".safetensors";
   const std::string note = op.ptx + "; tools/capture; " + describe_modes();
-  if (const std::string error = write_vectors(path, op, tiles, {model, source, note}); !error.empty()) refuse(error);
+  if (const std::string error = write_vectors(path, op, tiles, {model, source, note}); !error.empty())
+    fail(error);
   std::printf("%-34s %-40s %d tiles, %lld outputs\n", model.c_str(), short_name(op).c_str(), tiles.tiles,
               (long long)tiles.tiles * op.m * op.n);
   return kExitOk;
 }
 
 int capture(const Gpu& gpu, const Options& options) {
-  if (gpu.capability == 0) refuse("no GPU: " + gpu.error);
+  if (gpu.capability == 0) fail("no GPU: " + gpu.error);
   if (gpu.capability < 80)
-    refuse(gpu.name + ": compute capability " + std::to_string(gpu.capability / 10) + "." +
-           std::to_string(gpu.capability % 10) + "; 8.0 or later is needed");
+    fail(gpu.name + ": compute capability " + std::to_string(gpu.capability / 10) + "." +
+         std::to_string(gpu.capability % 10) + "; 8.0 or later is needed");
   if (!options.out.empty() && mkdir(options.out.c_str(), 0777) != 0 && errno != EEXIST)
-    refuse(options.out + ": cannot be created: " + std::strerror(errno));
+    fail(options.out + ": cannot be created: " + std::strerror(errno));
 
   const std::string source = describe_source(gpu, options);
   std::printf("%s\n", source.c_str());

@@ -1,5 +1,6 @@
-// What the kernels share. FOURGE_ASM_<target>(...) is `asm volatile(...)` where the target has the instruction and a
-// trap elsewhere, so that every file compiles for every target; which instruction runs where is decided in models.cc.
+// What the kernels share. FOURGE_ASM_<target>(...) is `asm volatile(...)` where the target has the
+// instruction and a trap elsewhere, so that every file compiles for every target; which instruction runs
+// where is decided in models.cc.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +42,9 @@ __device__ inline uint32_t word(const uint8_t* from, int bytes) {
   return *reinterpret_cast<const uint32_t*>(from + bytes);
 }
 
-// Fragments of a warp's m16n8 tile, PTX ISA "Matrix Fragments for mma.m16n8k16" and its sisters. With group g = lane / 4
-// and t = lane % 4, one rule covers every shape and type here, because it can be said in bytes of a row:
+// Fragments of a warp's m16n8 tile, PTX ISA "Matrix Fragments for mma.m16n8k16" and its sisters. With group g
+// = lane / 4 and t = lane % 4, one rule covers every shape and type here, because it can be said in bytes of
+// a row:
 //   A register r: row g + 8 * (r % 2), bytes 16 * (r / 2) + 4t .. + 3
 //   B register r: column g,            bytes 16 * r       + 4t .. + 3
 //   C, D (f32) register r: row g + 8 * (r / 2), column 2t + r % 2
@@ -61,7 +63,8 @@ struct WarpFragments {
   }
 };
 
-// Byte offset of accumulator register r in a row-major tile with 8 columns: 4 registers of f32, or 2 of f16 pairs.
+// Byte offset of accumulator register r in a row-major tile with 8 columns: 4 registers of f32, or 2 of f16
+// pairs.
 template <int kRegisters>
 __device__ inline int accumulator_offset(int lane, int r) {
   if (kRegisters == 4) return 4 * ((lane / 4 + 8 * (r / 2)) * 8 + 2 * (lane % 4) + r % 2);

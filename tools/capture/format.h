@@ -12,8 +12,8 @@ enum class Specials {
   kNone,
 };
 
-// A code is sign | exponent field | fraction. In a vector file it occupies stored_bits; ignored_bits below the code are
-// there but do not matter (tf32: the low 13 bits of an f32 word).
+// A code is sign | exponent field | fraction. In a vector file it occupies stored_bits; ignored_bits below
+// the code are there but do not matter (tf32: the low 13 bits of an f32 word).
 struct Format {
   const char* name;
   int sign_bits;
@@ -29,7 +29,9 @@ struct Format {
   constexpr uint32_t code_mask() const { return (1u << (sign_bits + exponent_bits + fraction_bits)) - 1; }
   constexpr uint32_t sign_mask() const { return sign_bits << (exponent_bits + fraction_bits); }
   constexpr int largest_field() const { return (1 << exponent_bits) - 1; }
-  constexpr int largest_finite_field() const { return largest_field() - (specials == Specials::kInfAndNan ? 1 : 0); }
+  constexpr int largest_finite_field() const {
+    return largest_field() - (specials == Specials::kInfAndNan ? 1 : 0);
+  }
   constexpr int least_exponent() const { return 1 - bias; }
   constexpr int largest_exponent() const { return largest_finite_field() - bias; }
 };
@@ -60,9 +62,12 @@ inline double decode(const Format& format, uint32_t code) {
 inline bool is_finite(const Format& format, uint32_t code) {
   const uint32_t magnitude = code & format.all_ones();
   switch (format.specials) {
-    case Specials::kInfAndNan: return int(magnitude >> format.fraction_bits) != format.largest_field();
-    case Specials::kNanOnly: return magnitude != format.all_ones();
-    case Specials::kNone: return true;
+    case Specials::kInfAndNan:
+      return int(magnitude >> format.fraction_bits) != format.largest_field();
+    case Specials::kNanOnly:
+      return magnitude != format.all_ones();
+    case Specials::kNone:
+      return true;
   }
   return true;
 }

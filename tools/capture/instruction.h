@@ -26,7 +26,8 @@ enum class RowLayout {
 };
 
 // Tiles in device memory; tile i lies i times the size of a tile further. c and d are row-major words of the
-// accumulator's format; a and b are rows of the instruction's bytes (RowLayout), b one row for each column of B.
+// accumulator's format; a and b are rows of the instruction's bytes (RowLayout), b one row for each column of
+// B.
 struct DeviceTiles {
   const uint8_t* a = nullptr;
   const uint8_t* b = nullptr;

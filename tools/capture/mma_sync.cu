@@ -23,58 +23,59 @@ __global__ void mma_sync_kernel(DeviceTiles tiles) {
   Mma::run(d, a, b, c);
 
   for (int r = 0; r < kRegisters; ++r)
-    *reinterpret_cast<uint32_t*>(tiles.d + tile * kTileBytes + accumulator_offset<kRegisters>(lane, r)) = d[r];
+    *reinterpret_cast<uint32_t*>(tiles.d + tile * kTileBytes + accumulator_offset<kRegisters>(lane, r)) =
+        d[r];
 }
 
-// Each macro makes one struct from one mnemonic: the text that --list prints is the text that the assembler gets.
-// Accumulators travel as raw words ("r"), so that no bit of a NaN is touched.
-#define FOURGE_MMA_F32(NAME, ASM, PTX)                                                                           \
-  struct NAME {                                                                                                  \
-    static constexpr const char* kPtx = PTX;                                                                     \
-    static constexpr int kRowBytes = 32, kAccumulatorRegisters = 4;                                              \
-    __device__ static void run(uint32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],                 \
-                               const uint32_t (&c)[4]) {                                                         \
-      ASM(PTX " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"                             \
-          : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])                                                       \
-          : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), "r"(c[1]), "r"(c[2]),   \
-            "r"(c[3]));                                                                                          \
-    }                                                                                                            \
+// Each macro makes one struct from one mnemonic: the text that --list prints is the text that the assembler
+// gets. Accumulators travel as raw words ("r"), so that no bit of a NaN is touched.
+#define FOURGE_MMA_F32(NAME, ASM, PTX)                                                              \
+  struct NAME {                                                                                     \
+    static constexpr const char* kPtx = PTX;                                                        \
+    static constexpr int kRowBytes = 32, kAccumulatorRegisters = 4;                                 \
+    __device__ static void run(uint32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],    \
+                               const uint32_t (&c)[4]) {                                            \
+      ASM(PTX " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"                \
+          : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])                                          \
+          : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), "r"(c[1]), \
+            "r"(c[2]), "r"(c[3]));                                                                  \
+    }                                                                                               \
   }
 
-#define FOURGE_MMA_F32_SHORT(NAME, ASM, PTX)                                                                     \
-  struct NAME {                                                                                                  \
-    static constexpr const char* kPtx = PTX;                                                                     \
-    static constexpr int kRowBytes = 16, kAccumulatorRegisters = 4;                                              \
-    __device__ static void run(uint32_t (&d)[4], const uint32_t (&a)[2], const uint32_t (&b)[1],                 \
-                               const uint32_t (&c)[4]) {                                                         \
-      ASM(PTX " {%0, %1, %2, %3}, {%4, %5}, {%6}, {%7, %8, %9, %10};"                                            \
-          : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])                                                       \
-          : "r"(a[0]), "r"(a[1]), "r"(b[0]), "r"(c[0]), "r"(c[1]), "r"(c[2]), "r"(c[3]));                        \
-    }                                                                                                            \
+#define FOURGE_MMA_F32_SHORT(NAME, ASM, PTX)                                                     \
+  struct NAME {                                                                                  \
+    static constexpr const char* kPtx = PTX;                                                     \
+    static constexpr int kRowBytes = 16, kAccumulatorRegisters = 4;                              \
+    __device__ static void run(uint32_t (&d)[4], const uint32_t (&a)[2], const uint32_t (&b)[1], \
+                               const uint32_t (&c)[4]) {                                         \
+      ASM(PTX " {%0, %1, %2, %3}, {%4, %5}, {%6}, {%7, %8, %9, %10};"                            \
+          : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])                                       \
+          : "r"(a[0]), "r"(a[1]), "r"(b[0]), "r"(c[0]), "r"(c[1]), "r"(c[2]), "r"(c[3]));        \
+    }                                                                                            \
   }
 
-#define FOURGE_MMA_F16(NAME, ASM, PTX)                                                                           \
-  struct NAME {                                                                                                  \
-    static constexpr const char* kPtx = PTX;                                                                     \
-    static constexpr int kRowBytes = 32, kAccumulatorRegisters = 2;                                              \
-    __device__ static void run(uint32_t (&d)[2], const uint32_t (&a)[4], const uint32_t (&b)[2],                 \
-                               const uint32_t (&c)[2]) {                                                         \
-      ASM(PTX " {%0, %1}, {%2, %3, %4, %5}, {%6, %7}, {%8, %9};"                                                 \
-          : "=r"(d[0]), "=r"(d[1])                                                                               \
-          : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), "r"(c[1]));             \
-    }                                                                                                            \
+#define FOURGE_MMA_F16(NAME, ASM, PTX)                                                               \
+  struct NAME {                                                                                      \
+    static constexpr const char* kPtx = PTX;                                                         \
+    static constexpr int kRowBytes = 32, kAccumulatorRegisters = 2;                                  \
+    __device__ static void run(uint32_t (&d)[2], const uint32_t (&a)[4], const uint32_t (&b)[2],     \
+                               const uint32_t (&c)[2]) {                                             \
+      ASM(PTX " {%0, %1}, {%2, %3, %4, %5}, {%6, %7}, {%8, %9};"                                     \
+          : "=r"(d[0]), "=r"(d[1])                                                                   \
+          : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), "r"(c[1])); \
+    }                                                                                                \
   }
 
-#define FOURGE_MMA_F16_SHORT(NAME, ASM, PTX)                                                                     \
-  struct NAME {                                                                                                  \
-    static constexpr const char* kPtx = PTX;                                                                     \
-    static constexpr int kRowBytes = 16, kAccumulatorRegisters = 2;                                              \
-    __device__ static void run(uint32_t (&d)[2], const uint32_t (&a)[2], const uint32_t (&b)[1],                 \
-                               const uint32_t (&c)[2]) {                                                         \
-      ASM(PTX " {%0, %1}, {%2, %3}, {%4}, {%5, %6};"                                                             \
-          : "=r"(d[0]), "=r"(d[1])                                                                               \
-          : "r"(a[0]), "r"(a[1]), "r"(b[0]), "r"(c[0]), "r"(c[1]));                                              \
-    }                                                                                                            \
+#define FOURGE_MMA_F16_SHORT(NAME, ASM, PTX)                                                     \
+  struct NAME {                                                                                  \
+    static constexpr const char* kPtx = PTX;                                                     \
+    static constexpr int kRowBytes = 16, kAccumulatorRegisters = 2;                              \
+    __device__ static void run(uint32_t (&d)[2], const uint32_t (&a)[2], const uint32_t (&b)[1], \
+                               const uint32_t (&c)[2]) {                                         \
+      ASM(PTX " {%0, %1}, {%2, %3}, {%4}, {%5, %6};"                                             \
+          : "=r"(d[0]), "=r"(d[1])                                                               \
+          : "r"(a[0]), "r"(a[1]), "r"(b[0]), "r"(c[0]), "r"(c[1]));                              \
+    }                                                                                            \
   }
 
 // clang-format off

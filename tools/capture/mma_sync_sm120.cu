@@ -1,5 +1,5 @@
-// COMPILED, NEVER RUN: no GPU of compute capability 12.x was at hand. The self-check of capture.cu decides on the first
-// such GPU whether fragments and scales are placed as documented, before a file is written.
+// COMPILED, NEVER RUN: no GPU of compute capability 12.x was at hand. The self-check of capture.cu decides on
+// the first such GPU whether fragments and scales are placed as documented, before a file is written.
 //
 // mma.sync of sm_120a / sm_121a: kind::f8f6f4, and with block scales kind::mxf8f6f4, mxf4, mxf4nvf4
 // (PTX ISA 9.7.14.3 "Block Scaling", 9.7.14.5.14 "mma"). One warp, one instruction, one tile.
@@ -42,48 +42,50 @@ __global__ void mma_sync_sm120_kernel(DeviceTiles tiles) {
   Mma::run(d, a, b, c, a_scale, b_scale);
 
   for (int r = 0; r < kRegisters; ++r)
-    *reinterpret_cast<uint32_t*>(tiles.d + tile * kTileBytes + accumulator_offset<kRegisters>(lane, r)) = d[r];
+    *reinterpret_cast<uint32_t*>(tiles.d + tile * kTileBytes + accumulator_offset<kRegisters>(lane, r)) =
+        d[r];
 }
 
 // One struct from one mnemonic, as in mma_sync.cu.
-#define FOURGE_MMA_SCALED(NAME, SCALES, PTX)                                                                          \
-  struct NAME {                                                                                                       \
-    static constexpr const char* kPtx = PTX;                                                                          \
-    static constexpr int kAccumulatorRegisters = 4, kScales = SCALES;                                                 \
-    __device__ static void run(uint32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],                      \
-                               const uint32_t (&c)[4], uint32_t a_scale, uint32_t b_scale) {                          \
-      FOURGE_ASM_SM120A(PTX                                                                                           \
-                        " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13}, "                       \
-                        "{%14}, {0, 0}, {%15}, {0, 0};"                                                               \
-                        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])                                              \
-                        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), "r"(c[1]),     \
-                          "r"(c[2]), "r"(c[3]), "r"(a_scale), "r"(b_scale));                                          \
-    }                                                                                                                 \
+#define FOURGE_MMA_SCALED(NAME, SCALES, PTX)                                                           \
+  struct NAME {                                                                                        \
+    static constexpr const char* kPtx = PTX;                                                           \
+    static constexpr int kAccumulatorRegisters = 4, kScales = SCALES;                                  \
+    __device__ static void run(uint32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],       \
+                               const uint32_t (&c)[4], uint32_t a_scale, uint32_t b_scale) {           \
+      FOURGE_ASM_SM120A(PTX                                                                            \
+                        " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13}, "        \
+                        "{%14}, {0, 0}, {%15}, {0, 0};"                                                \
+                        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])                               \
+                        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), \
+                          "r"(c[1]), "r"(c[2]), "r"(c[3]), "r"(a_scale), "r"(b_scale));                \
+    }                                                                                                  \
   }
 
-#define FOURGE_MMA_F32(NAME, PTX)                                                                                     \
-  struct NAME {                                                                                                       \
-    static constexpr const char* kPtx = PTX;                                                                          \
-    static constexpr int kAccumulatorRegisters = 4, kScales = 0;                                                      \
-    __device__ static void run(uint32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],                      \
-                               const uint32_t (&c)[4], uint32_t, uint32_t) {                                          \
-      FOURGE_ASM_SM120A(PTX " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"                    \
-                        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])                                              \
-                        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), "r"(c[1]),     \
-                          "r"(c[2]), "r"(c[3]));                                                                      \
-    }                                                                                                                 \
+#define FOURGE_MMA_F32(NAME, PTX)                                                                      \
+  struct NAME {                                                                                        \
+    static constexpr const char* kPtx = PTX;                                                           \
+    static constexpr int kAccumulatorRegisters = 4, kScales = 0;                                       \
+    __device__ static void run(uint32_t (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],       \
+                               const uint32_t (&c)[4], uint32_t, uint32_t) {                           \
+      FOURGE_ASM_SM120A(PTX " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"     \
+                        : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])                               \
+                        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), \
+                          "r"(c[1]), "r"(c[2]), "r"(c[3]));                                            \
+    }                                                                                                  \
   }
 
-#define FOURGE_MMA_F16(NAME, PTX)                                                                                     \
-  struct NAME {                                                                                                       \
-    static constexpr const char* kPtx = PTX;                                                                          \
-    static constexpr int kAccumulatorRegisters = 2, kScales = 0;                                                      \
-    __device__ static void run(uint32_t (&d)[2], const uint32_t (&a)[4], const uint32_t (&b)[2],                      \
-                               const uint32_t (&c)[2], uint32_t, uint32_t) {                                          \
-      FOURGE_ASM_SM120A(PTX " {%0, %1}, {%2, %3, %4, %5}, {%6, %7}, {%8, %9};"                                        \
-                        : "=r"(d[0]), "=r"(d[1])                                                                      \
-                        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), "r"(c[1]));    \
-    }                                                                                                                 \
+#define FOURGE_MMA_F16(NAME, PTX)                                                                      \
+  struct NAME {                                                                                        \
+    static constexpr const char* kPtx = PTX;                                                           \
+    static constexpr int kAccumulatorRegisters = 2, kScales = 0;                                       \
+    __device__ static void run(uint32_t (&d)[2], const uint32_t (&a)[4], const uint32_t (&b)[2],       \
+                               const uint32_t (&c)[2], uint32_t, uint32_t) {                           \
+      FOURGE_ASM_SM120A(PTX " {%0, %1}, {%2, %3, %4, %5}, {%6, %7}, {%8, %9};"                         \
+                        : "=r"(d[0]), "=r"(d[1])                                                       \
+                        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), \
+                          "r"(c[1]));                                                                  \
+    }                                                                                                  \
   }
 
 // clang-format off

@@ -31,7 +31,8 @@ std::string mma_sync_model(const Instruction& op, int capability) {
 
 // The models of the kinds that mma.sync (12.x) and tcgen05.mma (10.x) share.
 std::string blackwell_model(const Instruction& op) {
-  if (op.scale == nullptr) return "blackwell." + (op.a->stored_bits <= 8 ? std::string("f8f6f4.") + op.d->name : formats(op));
+  if (op.scale == nullptr)
+    return "blackwell." + (op.a->stored_bits <= 8 ? std::string("f8f6f4.") + op.d->name : formats(op));
   if (kind(op) == "mxf8f6f4") return "blackwell.mxf8f6f4.ue8m0.block32";
   if (op.block == 32) return "blackwell.mxf4.ue8m0.block32";  // kind::mxf4, and kind::mxf4nvf4 with 2X scales
   return std::string("blackwell.mxf4nvf4.") + op.scale->name + ".block16";
@@ -51,30 +52,41 @@ std::vector<Instruction> all_instructions() {
 std::string model_of(const Instruction& op, int capability) {
   const int major = capability / 10;
   switch (op.family) {
-    case Family::kMmaSync: return mma_sync_model(op, capability);
+    case Family::kMmaSync:
+      return mma_sync_model(op, capability);
     case Family::kWgmma:
       if (major != 9) return "";
       return op.a->stored_bits == 8 ? std::string("hopper.wgmma.fp8.") + op.d->name : "hopper." + formats(op);
-    case Family::kMmaSyncSm120: return major == 12 ? blackwell_model(op) : "";
-    case Family::kTcgen05: return major == 10 ? blackwell_model(op) : "";
+    case Family::kMmaSyncSm120:
+      return major == 12 ? blackwell_model(op) : "";
+    case Family::kTcgen05:
+      return major == 10 ? blackwell_model(op) : "";
   }
   return "";
 }
 
 const char* needs(const Instruction& op) {
   switch (op.family) {
-    case Family::kMmaSync: return is_fp8(op) ? "sm_89+" : "sm_80+";
-    case Family::kWgmma: return "sm_90a";
-    case Family::kMmaSyncSm120: return "sm_120a";
-    case Family::kTcgen05: return "sm_100a";
+    case Family::kMmaSync:
+      return is_fp8(op) ? "sm_89+" : "sm_80+";
+    case Family::kWgmma:
+      return "sm_90a";
+    case Family::kMmaSyncSm120:
+      return "sm_120a";
+    case Family::kTcgen05:
+      return "sm_100a";
   }
   return "";
 }
 
-bool has_been_run(const Instruction& op) { return op.family == Family::kMmaSync || op.family == Family::kWgmma; }
+bool has_been_run(const Instruction& op) {
+  return op.family == Family::kMmaSync || op.family == Family::kWgmma;
+}
 
 std::string short_name(const Instruction& op) {
-  std::string name = op.family == Family::kWgmma ? "wgmma" : op.family == Family::kTcgen05 ? "tcgen05" : "mma_sync";
+  std::string name = op.family == Family::kWgmma     ? "wgmma"
+                     : op.family == Family::kTcgen05 ? "tcgen05"
+                                                     : "mma_sync";
   if (!kind(op).empty()) name += "_" + kind(op);
   name += "_m" + std::to_string(op.m) + "n" + std::to_string(op.n) + "k" + std::to_string(op.k);
   return name + "_" + op.a->name + "_" + op.b->name;

@@ -11,8 +11,8 @@ namespace fourge::capture {
 // Every instruction the program knows, whatever GPU is present.
 std::vector<Instruction> all_instructions();
 
-// Name of the model (fourge conform knows it) that this instruction follows on a GPU of the given compute capability,
-// 10 * major + minor; empty where the GPU lacks the instruction.
+// Name of the model (fourge conform knows it) that this instruction follows on a GPU of the given compute
+// capability, 10 * major + minor; empty where the GPU lacks the instruction.
 std::string model_of(const Instruction& instruction, int capability);
 
 // "sm_90a" and the like, for messages.

@@ -26,7 +26,8 @@ std::string header(const std::vector<std::pair<std::string, std::string>>& metad
   for (const TensorView& tensor : tensors) {
     json += "," + quoted(tensor.name) + ":{\"dtype\":" + quoted(tensor.dtype) + ",\"shape\":[";
     for (size_t i = 0; i < tensor.shape.size(); ++i) json += (i ? "," : "") + std::to_string(tensor.shape[i]);
-    json += "],\"data_offsets\":[" + std::to_string(offset) + "," + std::to_string(offset + tensor.bytes) + "]}";
+    json +=
+        "],\"data_offsets\":[" + std::to_string(offset) + "," + std::to_string(offset + tensor.bytes) + "]}";
     offset += tensor.bytes;
   }
   json += "}";
@@ -45,15 +46,18 @@ std::string write_safetensors(const std::string& path,
 
   std::FILE* file = std::fopen(part.c_str(), "wb");
   if (!file) return part + ": cannot be created: " + std::strerror(errno);
-  bool ok = std::fwrite(length, 1, 8, file) == 8 && std::fwrite(json.data(), 1, json.size(), file) == json.size();
-  for (const TensorView& tensor : tensors) ok = ok && std::fwrite(tensor.data, 1, tensor.bytes, file) == tensor.bytes;
+  bool ok =
+      std::fwrite(length, 1, 8, file) == 8 && std::fwrite(json.data(), 1, json.size(), file) == json.size();
+  for (const TensorView& tensor : tensors)
+    ok = ok && std::fwrite(tensor.data, 1, tensor.bytes, file) == tensor.bytes;
   ok = std::fclose(file) == 0 && ok;
   if (!ok) {
     const std::string reason = std::strerror(errno);
     std::remove(part.c_str());
     return part + ": cannot be written: " + reason;
   }
-  if (std::rename(part.c_str(), path.c_str()) != 0) return path + ": cannot be replaced: " + std::strerror(errno);
+  if (std::rename(part.c_str(), path.c_str()) != 0)
+    return path + ": cannot be replaced: " + std::strerror(errno);
   return "";
 }
 

@@ -1,8 +1,9 @@
-// COMPILED, NEVER RUN: no GPU of compute capability 10.x was at hand. The self-check of capture.cu decides on the first
-// such GPU whether operands and scales are placed as documented, before a file is written.
+// COMPILED, NEVER RUN: no GPU of compute capability 10.x was at hand. The self-check of capture.cu decides on
+// the first such GPU whether operands and scales are placed as documented, before a file is written.
 //
-// tcgen05.mma of sm_100a / sm_103a: PTX ISA 9.7.16 "TensorCore 5th Generation Family Instructions", cta_group::1, A and B
-// in shared memory, D and the scales in Tensor Memory. One CTA of 128 threads, one instruction, one tile.
+// tcgen05.mma of sm_100a / sm_103a: PTX ISA 9.7.16 "TensorCore 5th Generation Family Instructions",
+// cta_group::1, A and B in shared memory, D and the scales in Tensor Memory. One CTA of 128 threads, one
+// instruction, one tile.
 #include "device.cuh"
 #include "instruction.h"
 
@@ -11,11 +12,14 @@ namespace {
 
 constexpr int kM = 128, kRowBytes = 32;
 
-// Tensor Memory of a CTA: 128 lanes x 128 allocated columns of 32 bits. D: lane = row of D, column = column of D.
+// Tensor Memory of a CTA: 128 lanes x 128 allocated columns of 32 bits. D: lane = row of D, column = column
+// of D.
 [[maybe_unused]] constexpr int kTmemColumns = 128, kDColumn = 0, kAScaleColumn = 32, kBScaleColumn = 64;
 
 // Shared-memory matrix, K-major without swizzle: core matrices of 8 rows x 16 bytes, as in wgmma.cu.
-__device__ int core_matrix_offset(int row, int byte) { return row / 8 * 256 + byte / 16 * 128 + row % 8 * 16 + byte % 16; }
+__device__ int core_matrix_offset(int row, int byte) {
+  return row / 8 * 256 + byte / 16 * 128 + row % 8 * 16 + byte % 16;
+}
 
 // PTX 9.7.16.4.1 "Shared memory descriptor": as for wgmma, plus the constant 0b001 in bits 46..48.
 __device__ uint64_t matrix_descriptor(const uint8_t* shared) {
@@ -23,7 +27,9 @@ __device__ uint64_t matrix_descriptor(const uint8_t* shared) {
   return (address & 0x3ffff) >> 4 | uint64_t(128 >> 4) << 16 | uint64_t(256 >> 4) << 32 | uint64_t{1} << 46;
 }
 
-[[maybe_unused]] __device__ uint32_t shared_address(const void* pointer) { return uint32_t(__cvta_generic_to_shared(pointer)); }
+[[maybe_unused]] __device__ uint32_t shared_address(const void* pointer) {
+  return uint32_t(__cvta_generic_to_shared(pointer));
+}
 
 template <int kRows>
 __device__ void load_operand(uint8_t (&shared)[kRows * kRowBytes], const uint8_t* rows) {
@@ -32,12 +38,16 @@ __device__ void load_operand(uint8_t (&shared)[kRows * kRowBytes], const uint8_t
 }
 
 __device__ void store_tmem(uint32_t address, uint32_t value) {
-  FOURGE_ASM_SM100A("tcgen05.st.sync.aligned.32x32b.x1.b32 [%0], {%1};" ::"r"(address), "r"(value) : "memory");
+  FOURGE_ASM_SM100A("tcgen05.st.sync.aligned.32x32b.x1.b32 [%0], {%1};" ::"r"(address), "r"(value)
+                    : "memory");
 }
 
 __device__ uint32_t load_tmem(uint32_t address) {
   uint32_t value = 0;
-  FOURGE_ASM_SM100A("tcgen05.ld.sync.aligned.32x32b.x1.b32 {%0}, [%1];" : "=r"(value) : "r"(address) : "memory");
+  FOURGE_ASM_SM100A("tcgen05.ld.sync.aligned.32x32b.x1.b32 {%0}, [%1];"
+                    : "=r"(value)
+                    : "r"(address)
+                    : "memory");
   FOURGE_ASM_SM100A("tcgen05.wait::ld.sync.aligned;" ::: "memory");
   return value;
 }
@@ -48,8 +58,8 @@ __device__ void load_accumulator(uint32_t tmem, const uint8_t* c) {
   const int row = int(threadIdx.x);
   for (int column = 0; column < Mma::kN; ++column) {
     const int i = row * Mma::kN + column;
-    const uint32_t value = Mma::kF16Output ? reinterpret_cast<const uint16_t*>(c)[i]
-                                           : reinterpret_cast<const uint32_t*>(c)[i];
+    const uint32_t value =
+        Mma::kF16Output ? reinterpret_cast<const uint16_t*>(c)[i] : reinterpret_cast<const uint32_t*>(c)[i];
     store_tmem(tmem + unsigned(kDColumn + column), value);
   }
 }
@@ -67,8 +77,9 @@ __device__ void store_result(uint8_t* d, uint32_t tmem) {
   }
 }
 
-// Scale layout (PTX 9.7.16.10.7.2, .3): the scales of row r stand in lane r % 32, column r / 32, k-block j in byte j;
-// the 32 lanes are repeated in all four lane partitions, so every warp stores the same words to its own partition.
+// Scale layout (PTX 9.7.16.10.7.2, .3): the scales of row r stand in lane r % 32, column r / 32, k-block j in
+// byte j; the 32 lanes are repeated in all four lane partitions, so every warp stores the same words to its
+// own partition.
 template <int kScales>
 __device__ void load_scales(uint32_t tmem, const uint8_t* scales, int rows) {
   const int lane = int(threadIdx.x) % 32;
@@ -122,7 +133,8 @@ __global__ void __launch_bounds__(128) tcgen05_kernel(DeviceTiles tiles, uint32_
   load_accumulator<Mma>(partition, tiles.c + tile * kTileBytes);
   if constexpr (Mma::kScales > 0) {
     load_scales<Mma::kScales>(partition + kAScaleColumn, tiles.a_scales + tile * kM * Mma::kScales, kM);
-    load_scales<Mma::kScales>(partition + kBScaleColumn, tiles.b_scales + tile * Mma::kN * Mma::kScales, Mma::kN);
+    load_scales<Mma::kScales>(partition + kBScaleColumn, tiles.b_scales + tile * Mma::kN * Mma::kScales,
+                              Mma::kN);
   }
   FOURGE_ASM_SM100A("tcgen05.wait::st.sync.aligned;" ::: "memory");
   FOURGE_ASM_SM100A("tcgen05.fence::before_thread_sync;" ::: "memory");
@@ -130,8 +142,8 @@ __global__ void __launch_bounds__(128) tcgen05_kernel(DeviceTiles tiles, uint32_
 
   if (thread == 0) {
     FOURGE_ASM_SM100A("tcgen05.fence::after_thread_sync;" ::: "memory");
-    Mma::run(tmem + kDColumn, matrix_descriptor(a), matrix_descriptor(b), instruction_descriptor, tmem + kAScaleColumn,
-             tmem + kBScaleColumn);
+    Mma::run(tmem + kDColumn, matrix_descriptor(a), matrix_descriptor(b), instruction_descriptor,
+             tmem + kAScaleColumn, tmem + kBScaleColumn);
     FOURGE_ASM_SM100A("tcgen05.commit.cta_group::1.mbarrier::arrive::one.shared::cluster.b64 [%0];" ::"r"(
                           shared_address(&barrier))
                       : "memory");
@@ -145,35 +157,37 @@ __global__ void __launch_bounds__(128) tcgen05_kernel(DeviceTiles tiles, uint32_
   if (warp == 0) {
     FOURGE_ASM_SM100A("tcgen05.fence::after_thread_sync;" ::: "memory");
     FOURGE_ASM_SM100A("tcgen05.relinquish_alloc_permit.cta_group::1.sync.aligned;" ::: "memory");
-    FOURGE_ASM_SM100A("tcgen05.dealloc.cta_group::1.sync.aligned.b32 %0, %1;" ::"r"(tmem), "n"(kTmemColumns) : "memory");
+    FOURGE_ASM_SM100A("tcgen05.dealloc.cta_group::1.sync.aligned.b32 %0, %1;" ::"r"(tmem), "n"(kTmemColumns)
+                      : "memory");
   }
 }
 
 // Predicate p = 1: D is an input too. N is the least that M = 128 allows: 16, or 8 with block scales.
-#define FOURGE_TCGEN05(NAME, F16_OUTPUT, PTX)                                                                    \
-  struct NAME {                                                                                                  \
-    static constexpr const char* kPtx = PTX;                                                                     \
-    static constexpr int kN = 16, kScales = 0;                                                                   \
-    static constexpr bool kF16Output = F16_OUTPUT;                                                               \
-    __device__ static void run(uint32_t d, uint64_t a, uint64_t b, uint32_t descriptor, uint32_t, uint32_t) {    \
-      FOURGE_ASM_SM100A("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n" PTX " [%0], %1, %2, %3, p;\n}" ::"r"(d),      \
-                        "l"(a), "l"(b), "r"(descriptor)                                                          \
-                        : "memory");                                                                             \
-    }                                                                                                            \
+#define FOURGE_TCGEN05(NAME, F16_OUTPUT, PTX)                                                               \
+  struct NAME {                                                                                             \
+    static constexpr const char* kPtx = PTX;                                                                \
+    static constexpr int kN = 16, kScales = 0;                                                              \
+    static constexpr bool kF16Output = F16_OUTPUT;                                                          \
+    __device__ static void run(uint32_t d, uint64_t a, uint64_t b, uint32_t descriptor, uint32_t,           \
+                               uint32_t) {                                                                  \
+      FOURGE_ASM_SM100A("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n" PTX " [%0], %1, %2, %3, p;\n}" ::"r"(d), \
+                        "l"(a), "l"(b), "r"(descriptor)                                                     \
+                        : "memory");                                                                        \
+    }                                                                                                       \
   }
 
-#define FOURGE_TCGEN05_SCALED(NAME, SCALES, PTX)                                                                 \
-  struct NAME {                                                                                                  \
-    static constexpr const char* kPtx = PTX;                                                                     \
-    static constexpr int kN = 8, kScales = SCALES;                                                               \
-    static constexpr bool kF16Output = false;                                                                    \
-    __device__ static void run(uint32_t d, uint64_t a, uint64_t b, uint32_t descriptor, uint32_t a_scales,       \
-                               uint32_t b_scales) {                                                              \
-      FOURGE_ASM_SM100A("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n" PTX " [%0], %1, %2, %3, [%4], [%5], p;\n}" :: \
-                            "r"(d),                                                                              \
-                        "l"(a), "l"(b), "r"(descriptor), "r"(a_scales), "r"(b_scales)                            \
-                        : "memory");                                                                             \
-    }                                                                                                            \
+#define FOURGE_TCGEN05_SCALED(NAME, SCALES, PTX)                                                           \
+  struct NAME {                                                                                            \
+    static constexpr const char* kPtx = PTX;                                                               \
+    static constexpr int kN = 8, kScales = SCALES;                                                         \
+    static constexpr bool kF16Output = false;                                                              \
+    __device__ static void run(uint32_t d, uint64_t a, uint64_t b, uint32_t descriptor, uint32_t a_scales, \
+                               uint32_t b_scales) {                                                        \
+      FOURGE_ASM_SM100A("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n" PTX                                     \
+                        " [%0], %1, %2, %3, [%4], [%5], p;\n}" ::"r"(d),                                   \
+                        "l"(a), "l"(b), "r"(descriptor), "r"(a_scales), "r"(b_scales)                      \
+                        : "memory");                                                                       \
+    }                                                                                                      \
   }
 
 FOURGE_TCGEN05(F16KindF32, false, "tcgen05.mma.cta_group::1.kind::f16");
@@ -183,12 +197,15 @@ FOURGE_TCGEN05(F8f6f4KindF32, false, "tcgen05.mma.cta_group::1.kind::f8f6f4");
 FOURGE_TCGEN05(F8f6f4KindF16, true, "tcgen05.mma.cta_group::1.kind::f8f6f4");
 FOURGE_TCGEN05_SCALED(Mxf8f6f4, 1, "tcgen05.mma.cta_group::1.kind::mxf8f6f4.block_scale.scale_vec::1X");
 FOURGE_TCGEN05_SCALED(Mxf4, 2, "tcgen05.mma.cta_group::1.kind::mxf4.block_scale.scale_vec::2X");
-FOURGE_TCGEN05_SCALED(Mxf4Nvf4Block32, 2, "tcgen05.mma.cta_group::1.kind::mxf4nvf4.block_scale.scale_vec::2X");
-FOURGE_TCGEN05_SCALED(Mxf4Nvf4Block16, 4, "tcgen05.mma.cta_group::1.kind::mxf4nvf4.block_scale.scale_vec::4X");
+FOURGE_TCGEN05_SCALED(Mxf4Nvf4Block32, 2,
+                      "tcgen05.mma.cta_group::1.kind::mxf4nvf4.block_scale.scale_vec::2X");
+FOURGE_TCGEN05_SCALED(Mxf4Nvf4Block16, 4,
+                      "tcgen05.mma.cta_group::1.kind::mxf4nvf4.block_scale.scale_vec::4X");
 
-// PTX 9.7.16.4.2 "Instruction descriptor". Types: bits 7..9 (A) and 10..12 (B); N / 8 in bits 17..22; M / 16 in bits
-// 24..28. Without scales: bits 4..5 = 1 for an f32 D. With scales: bit 23 = 1 for UE8M0, 0 for UE4M3; the scale-factor ids
-// (bits 4..5, 29..30) are 0, as the scales start at byte 0. Dense, K-major, no negation, K = 32 or 64: all 0.
+// PTX 9.7.16.4.2 "Instruction descriptor". Types: bits 7..9 (A) and 10..12 (B); N / 8 in bits 17..22; M / 16
+// in bits 24..28. Without scales: bits 4..5 = 1 for an f32 D. With scales: bit 23 = 1 for UE8M0, 0 for UE4M3;
+// the scale-factor ids (bits 4..5, 29..30) are 0, as the scales start at byte 0. Dense, K-major, no negation,
+// K = 32 or 64: all 0.
 uint32_t type_bits(const Format& format) {
   if (&format == &kBf16 || &format == &kE5m2) return 1;
   if (&format == &kTf32) return 2;

@@ -6,7 +6,7 @@
 namespace fourge::capture {
 namespace {
 
-// ---- packing --------------------------------------------------------------------------------------------------------
+// ---- packing ----
 
 // Appends `bits` low bits of each of count codes, first code lowest, in whole bytes.
 void append_packed(std::vector<uint8_t>& out, const uint32_t* codes, int count, int bits) {
@@ -19,7 +19,8 @@ void append_packed(std::vector<uint8_t>& out, const uint32_t* codes, int count, 
 }
 
 // A row as a vector file stores it. The bits that the format ignores are random.
-void append_stored(std::vector<uint8_t>& out, const Format& format, const uint32_t* codes, int count, Random& random) {
+void append_stored(std::vector<uint8_t>& out, const Format& format, const uint32_t* codes, int count,
+                   Random& random) {
   for (int i = 0; i < count; ++i) {
     if (format.stored_bits == 4) {
       out.push_back(uint8_t(codes[i] | codes[i + 1] << 4));
@@ -32,7 +33,8 @@ void append_stored(std::vector<uint8_t>& out, const Format& format, const uint32
   }
 }
 
-void append_row(std::vector<uint8_t>& out, const Format& format, RowLayout layout, const uint32_t* codes, int count) {
+void append_row(std::vector<uint8_t>& out, const Format& format, RowLayout layout, const uint32_t* codes,
+                int count) {
   const int bits = format.sign_bits + format.exponent_bits + format.fraction_bits;
   if (layout == RowLayout::kByteElements) {
     for (int i = 0; i < count; ++i) out.push_back(uint8_t(codes[i] << (bits == 4 ? 2 : 0)));
@@ -74,7 +76,7 @@ Random tile_random(const Instruction& op, uint64_t seed, int tile) {
   return Random(mix.bits() + uint64_t(tile) * 0xd1342543de82ef95);
 }
 
-// ---- device memory ----------------------------------------------------------------------------------------------------
+// ---- device memory ----
 
 class DeviceBuffer {
  public:
@@ -114,7 +116,8 @@ HostTiles draw_tiles(const Instruction& op, const std::vector<Mode>& modes, int 
 
 std::string run_on_gpu(const Instruction& op, HostTiles& tiles) {
   const bool stored = op.layout == RowLayout::kAsStored;
-  const DeviceBuffer a(stored ? tiles.a : tiles.a_rows), b(stored ? tiles.b : tiles.b_rows), c(tiles.c), d(tiles.c.size());
+  const DeviceBuffer a(stored ? tiles.a : tiles.a_rows), b(stored ? tiles.b : tiles.b_rows), c(tiles.c),
+      d(tiles.c.size());
   const DeviceBuffer a_scales(tiles.a_scales), b_scales(tiles.b_scales);
   cudaError_t status = cudaSuccess;
   for (const DeviceBuffer* buffer : {&a, &b, &c, &d, &a_scales, &b_scales})
@@ -126,7 +129,8 @@ std::string run_on_gpu(const Instruction& op, HostTiles& tiles) {
     status = cudaGetLastError();
   }
   tiles.d.resize(tiles.c.size());
-  if (status == cudaSuccess) status = cudaMemcpy(tiles.d.data(), d.data(), tiles.d.size(), cudaMemcpyDeviceToHost);
+  if (status == cudaSuccess)
+    status = cudaMemcpy(tiles.d.data(), d.data(), tiles.d.size(), cudaMemcpyDeviceToHost);
   return status == cudaSuccess ? "" : cudaGetErrorString(status);
 }
 
@@ -148,8 +152,8 @@ std::string self_check(const Instruction& op, uint64_t seed) {
     const double sum = dot(op, codes[size_t(tile)], row, column);
     const uint32_t expected = encode_toward_zero(*op.d, sum == 0 ? 0.0 : sum);
     if (got != expected)
-      return "wrong result on exact operands, tile " + std::to_string(tile) + " row " + std::to_string(row) + " column " +
-             std::to_string(column) + ": got " + hex(got, 2 * op.d_bytes()) + ", expected " +
+      return "wrong result on exact operands, tile " + std::to_string(tile) + " row " + std::to_string(row) +
+             " column " + std::to_string(column) + ": got " + hex(got, 2 * op.d_bytes()) + ", expected " +
              hex(expected, 2 * op.d_bytes());
   }
   return "";

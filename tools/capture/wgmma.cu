@@ -8,11 +8,14 @@ namespace {
 
 constexpr int kM = 64, kN = 8, kRowBytes = 32;
 
-// Shared-memory matrix, K-major without swizzle (PTX 9.7.15.5.1.2): core matrices of 8 rows x 16 bytes, contiguous; the
-// two of a row side by side 128 bytes apart, the next 8 rows 256 bytes further.
-__device__ int core_matrix_offset(int row, int byte) { return row / 8 * 256 + byte / 16 * 128 + row % 8 * 16 + byte % 16; }
+// Shared-memory matrix, K-major without swizzle (PTX 9.7.15.5.1.2): core matrices of 8 rows x 16 bytes,
+// contiguous; the two of a row side by side 128 bytes apart, the next 8 rows 256 bytes further.
+__device__ int core_matrix_offset(int row, int byte) {
+  return row / 8 * 256 + byte / 16 * 128 + row % 8 * 16 + byte % 16;
+}
 
-// PTX 9.7.15.5.1.2.2 "Matrix Descriptor Format": address, leading-dimension and stride byte offsets, all in units of 16.
+// PTX 9.7.15.5.1.2.2 "Matrix Descriptor Format": address, leading-dimension and stride byte offsets, all in
+// units of 16.
 __device__ uint64_t matrix_descriptor(const uint8_t* shared) {
   const auto address = uint64_t(__cvta_generic_to_shared(shared));
   return (address & 0x3ffff) >> 4 | uint64_t(128 >> 4) << 16 | uint64_t(256 >> 4) << 32;
@@ -37,44 +40,48 @@ __global__ void __launch_bounds__(128) wgmma_kernel(DeviceTiles tiles) {
   FOURGE_ASM_SM90A("fence.proxy.async.shared::cta;" ::: "memory");
   __syncthreads();
 
-  // Accumulator fragment, PTX 9.7.15.5.1.1: warp w holds rows 16w .. 16w + 15, each as an m16n8 fragment of mma.sync.
+  // Accumulator fragment, PTX 9.7.15.5.1.1: warp w holds rows 16w .. 16w + 15, each as an m16n8 fragment of
+  // mma.sync.
   const size_t quarter = tile * kTileBytes + size_t(warp) * (kTileBytes / 4);
   uint32_t d[kRegisters];
-  for (int r = 0; r < kRegisters; ++r) d[r] = word(tiles.c + quarter, accumulator_offset<kRegisters>(lane, r));
+  for (int r = 0; r < kRegisters; ++r)
+    d[r] = word(tiles.c + quarter, accumulator_offset<kRegisters>(lane, r));
 
   FOURGE_ASM_SM90A("wgmma.fence.sync.aligned;" ::: "memory");
   Mma::run(d, matrix_descriptor(a), matrix_descriptor(b));
   FOURGE_ASM_SM90A("wgmma.commit_group.sync.aligned;" ::: "memory");
   FOURGE_ASM_SM90A("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-  for (int r = 0; r < kRegisters; ++r) asm volatile("" : "+r"(d[r])::"memory");  // d is complete only after the wait
+  for (int r = 0; r < kRegisters; ++r)
+    asm volatile("" : "+r"(d[r])::"memory");  // d is complete only after the wait
 
   for (int r = 0; r < kRegisters; ++r)
     *reinterpret_cast<uint32_t*>(tiles.d + quarter + accumulator_offset<kRegisters>(lane, r)) = d[r];
 }
 
 // TAIL: scale-d (true: D = A*B + D), imm-scale-a, imm-scale-b, and for 16-bit types imm-trans-a, imm-trans-b.
-#define FOURGE_WGMMA_F32(NAME, PTX, TAIL)                                                                  \
-  struct NAME {                                                                                            \
-    static constexpr const char* kPtx = PTX;                                                               \
-    static constexpr int kAccumulatorRegisters = 4;                                                        \
-    __device__ static void run(uint32_t (&d)[4], uint64_t a, uint64_t b) {                                 \
-      FOURGE_ASM_SM90A("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n" PTX " {%0, %1, %2, %3}, %4, %5, " TAIL ";\n}" \
-                       : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])                                    \
-                       : "l"(a), "l"(b)                                                                    \
-                       : "memory");                                                                        \
-    }                                                                                                      \
+#define FOURGE_WGMMA_F32(NAME, PTX, TAIL)                                                                \
+  struct NAME {                                                                                          \
+    static constexpr const char* kPtx = PTX;                                                             \
+    static constexpr int kAccumulatorRegisters = 4;                                                      \
+    __device__ static void run(uint32_t (&d)[4], uint64_t a, uint64_t b) {                               \
+      FOURGE_ASM_SM90A("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n" PTX " {%0, %1, %2, %3}, %4, %5, " TAIL \
+                       ";\n}"                                                                            \
+                       : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])                                  \
+                       : "l"(a), "l"(b)                                                                  \
+                       : "memory");                                                                      \
+    }                                                                                                    \
   }
 
-#define FOURGE_WGMMA_F16(NAME, PTX, TAIL)                                                                  \
-  struct NAME {                                                                                            \
-    static constexpr const char* kPtx = PTX;                                                               \
-    static constexpr int kAccumulatorRegisters = 2;                                                        \
-    __device__ static void run(uint32_t (&d)[2], uint64_t a, uint64_t b) {                                 \
-      FOURGE_ASM_SM90A("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n" PTX " {%0, %1}, %2, %3, " TAIL ";\n}"    \
-                       : "+r"(d[0]), "+r"(d[1])                                                            \
-                       : "l"(a), "l"(b)                                                                    \
-                       : "memory");                                                                        \
-    }                                                                                                      \
+#define FOURGE_WGMMA_F16(NAME, PTX, TAIL)                                                               \
+  struct NAME {                                                                                         \
+    static constexpr const char* kPtx = PTX;                                                            \
+    static constexpr int kAccumulatorRegisters = 2;                                                     \
+    __device__ static void run(uint32_t (&d)[2], uint64_t a, uint64_t b) {                              \
+      FOURGE_ASM_SM90A("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n" PTX " {%0, %1}, %2, %3, " TAIL ";\n}" \
+                       : "+r"(d[0]), "+r"(d[1])                                                         \
+                       : "l"(a), "l"(b)                                                                 \
+                       : "memory");                                                                     \
+    }                                                                                                   \
   }
 
 // clang-format off
