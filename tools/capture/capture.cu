@@ -185,11 +185,11 @@ bool wanted(const std::string& model, const Options& options) {
 
 int list(const Gpu& gpu) {
   if (gpu.capability == 0)
-    std::printf("no GPU: %s\n", gpu.error.c_str());
+    std::printf("no GPU (%s): models as on 9.0, 10.0 and 12.0\n", gpu.error.c_str());
   else
     std::printf("%s, compute capability %d.%d\n", gpu.name.c_str(), gpu.capability / 10, gpu.capability % 10);
   for (const Instruction& op : all_instructions()) {
-    const std::string model = model_of(op, gpu.capability);
+    const std::string model = model_of(op, gpu.capability > 0 ? gpu.capability : usual_capability(op));
     std::printf("%-8s %-34s %-40s %s %s x %s%s\n", needs(op), model.empty() ? "-" : model.c_str(),
                 short_name(op).c_str(), op.ptx.c_str(), op.a->name, op.b->name,
                 has_been_run(op) ? "" : "  (compiled, never run)");

@@ -79,6 +79,10 @@ const char* needs(const Instruction& op) {
   return "";
 }
 
+int usual_capability(const Instruction& op) {
+  return op.family == Family::kTcgen05 ? 100 : op.family == Family::kMmaSyncSm120 ? 120 : 90;
+}
+
 bool has_been_run(const Instruction& op) {
   return op.family == Family::kMmaSync || op.family == Family::kWgmma;
 }

@@ -18,6 +18,9 @@ std::string model_of(const Instruction& instruction, int capability);
 // "sm_90a" and the like, for messages.
 const char* needs(const Instruction& instruction);
 
+// The capability whose model --list shows where there is no GPU to ask.
+int usual_capability(const Instruction& instruction);
+
 // False for the parts that were only ever compiled (see the first lines of their files).
 bool has_been_run(const Instruction& instruction);
 

@@ -30,13 +30,13 @@ uint32_t finite(const Format& format, Window window, Random& random) {
   return code | random_sign(format, random);
 }
 
-// 2^exponent with a random sign, as a subnormal where it is one; zero below the least subnormal.
+// +-2^exponent, clamped to the largest binade; as a subnormal where it is one; zero below the least
+// subnormal.
 uint32_t power(const Format& format, int exponent, Random& random) {
-  const int shift = exponent - format.least_exponent();
-  const uint32_t magnitude = shift < 0 ? (1u << format.fraction_bits) >> std::min(-shift, 31)
-                             : exponent > format.largest_exponent()
-                                 ? uint32_t(format.largest_finite_field()) << format.fraction_bits
-                                 : uint32_t(exponent + format.bias) << format.fraction_bits;
+  const int below_least = format.least_exponent() - exponent;
+  const int field = std::min(exponent + format.bias, format.largest_finite_field());
+  const uint32_t magnitude = below_least > 0 ? (1u << format.fraction_bits) >> std::min(below_least, 31)
+                                             : uint32_t(field) << format.fraction_bits;
   return magnitude | random_sign(format, random);
 }
 

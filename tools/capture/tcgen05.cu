@@ -222,6 +222,8 @@ void launch(const Instruction& instruction, const DeviceTiles& device, int tiles
   tcgen05_kernel<Mma><<<unsigned(tiles), 128>>>(device, instruction.descriptor);
 }
 
+int products_per_scale(int k, int scales) { return scales > 0 ? k / scales : 0; }
+
 template <class Mma>
 Instruction instruction(const Format& a, const Format& b, const Format* scale = nullptr) {
   const bool fp4_kind = Mma::kScales >= 2;  // mxf4, mxf4nvf4: e2m1 only, its type code is 1
@@ -239,7 +241,7 @@ Instruction instruction(const Format& a, const Format& b, const Format* scale = 
           .b = &b,
           .d = Mma::kF16Output ? &kF16 : &kF32,
           .scale = scale,
-          .block = Mma::kScales > 0 ? k / (Mma::kScales | (Mma::kScales == 0)) : 0,
+          .block = products_per_scale(k, Mma::kScales),
           .layout = byte_kind ? RowLayout::kSixteenGroups : RowLayout::kAsStored,
           .descriptor = descriptor,
           .launch = launch<Mma>};
