@@ -21,6 +21,10 @@ enum class NarrowSubnormals : std::uint8_t {
   normalised,    // as if widened to a format in which it is normal: e2m1 0.5 = 1.0b * 2^-1
 };
 
+constexpr const char* name_of(NarrowSubnormals rule) {
+  return rule == NarrowSubnormals::own_exponent ? "own-exponent" : "normalised";
+}
+
 /// The choices that docs/numerics.md names, "Policies". The defaults are this project's.
 struct MmaPolicy {
   ZeroRule zeros = ZeroRule::hardware;  // hardware or mma_sim; the fp4 kinds have a rule of their own
