@@ -15,6 +15,7 @@
 #include <bit>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "fourge/formats.h"
 #include "fourge/rounding.h"
@@ -66,6 +67,7 @@ constexpr int largest_exponent(std::span<const Term> terms, int lowest) {
 
 /// Step 4. The term in units of 2^(largest - fraction_bits), truncated toward zero.
 constexpr std::int64_t align_and_truncate(const Term& term, int largest, int fraction_bits) {
+  if (term.significand == 0) return 0;  // its exponent may lie above `largest`
   const auto magnitude =
       static_cast<std::uint64_t>(term.significand < 0 ? -term.significand : term.significand);
   const int shift = fraction_bits - term.fraction_bits + term.exponent - largest;
@@ -92,11 +94,38 @@ constexpr std::uint32_t round_out(std::int64_t sum, int largest, const DotAddRul
   return bits == place(rules.output, true, 0) ? 0 : bits;
 }
 
+/// How one sum came about, for a person to read.
+struct DotAddTrace {
+  std::vector<Term> terms = {};  // the products or groups, then c; empty when a special value decided
+  int largest_exponent = 0;
+  int fraction_bits = 0;
+  std::int64_t sum = 0;  // units of 2^(largest_exponent - fraction_bits)
+  std::uint32_t c = 0;
+  std::uint32_t result = 0;
+  const char* note = "";  // which special value decided
+};
+
+/// Step 1 settled the result.
+inline std::uint32_t decided(std::uint32_t result, std::uint32_t c, const char* note, DotAddTrace* trace) {
+  if (trace != nullptr) *trace = {.c = c, .result = result, .note = note};
+  return result;
+}
+
 /// Steps 3 to 6.
-constexpr std::uint32_t dot_add(std::span<const Term> terms, const DotAddRules& rules) {
+inline std::uint32_t dot_add(std::span<const Term> terms, const DotAddRules& rules,
+                             DotAddTrace* trace = nullptr) {
   const int lowest = rules.zeros == ZeroRule::hardware ? rules.lowest_exponent : kNoLowestExponent;
   const int largest = largest_exponent(terms, lowest);
-  return round_out(sum_of(terms, largest, rules.fraction_bits), largest, rules);
+  const std::int64_t sum = sum_of(terms, largest, rules.fraction_bits);
+  const std::uint32_t result = round_out(sum, largest, rules);
+  if (trace != nullptr) {
+    trace->terms.assign(terms.begin(), terms.end());
+    trace->largest_exponent = largest;
+    trace->fraction_bits = rules.fraction_bits;
+    trace->sum = sum;
+    trace->result = result;
+  }
+  return result;
 }
 
 }  // namespace fourge::reference

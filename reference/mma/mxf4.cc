@@ -68,15 +68,19 @@ Mxf4Terms mxf4_terms(Format format, const Mxf4Operand& a, const Mxf4Operand& b, 
 }
 
 std::uint32_t mma_mxf4(Format format, const Mxf4Operand& a, const Mxf4Operand& b, std::uint32_t c,
-                       const Mxf4Rules& rules) {
+                       const Mxf4Rules& rules, DotAddTrace* trace) {
   // Step 1. Special values. Elements have none; a NaN scale or NaN c makes D the canonical NaN.
   constexpr std::uint32_t kInfinity = 0x7f80'0000u;
   const std::uint32_t magnitude = c & 0x7fff'ffffu;
-  if (a.has_nan || b.has_nan || magnitude > kInfinity) return nan_code(ElementFormat::f32);
-  if (magnitude == kInfinity) return c;  // policy kInfiniteC: no source defines it
+  if (a.has_nan || b.has_nan || magnitude > kInfinity) {
+    return decided(nan_code(ElementFormat::f32), c, "a scale or c is NaN", trace);
+  }
+  // No source defines an infinite c; docs/numerics.md, policy infinite_c.
+  if (magnitude == kInfinity) return decided(c, c, "c is infinite", trace);
 
   // Step 2. The exact sums of the groups. Steps 3 to 6: align, truncate, add, round.
-  return dot_add(mxf4_terms(format, a, b, c, rules), rules.sum);
+  if (trace != nullptr) trace->c = c;
+  return dot_add(mxf4_terms(format, a, b, c, rules), rules.sum, trace);
 }
 
 std::uint32_t mma_mxf4(Format format, std::span<const std::uint8_t, kMxf4Depth / 2> a_codes,

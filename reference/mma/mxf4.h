@@ -57,7 +57,7 @@ Mxf4Operand decode_mxf4(Format format, std::span<const std::uint8_t, kMxf4Depth 
 
 /// Steps 1 to 6 on decoded operands. c and D are f32 bits.
 std::uint32_t mma_mxf4(Format format, const Mxf4Operand& a, const Mxf4Operand& b, std::uint32_t c,
-                       const Mxf4Rules& rules = kMxf4Rules);
+                       const Mxf4Rules& rules = kMxf4Rules, DotAddTrace* trace = nullptr);
 
 /// The same from the bytes of the operands.
 std::uint32_t mma_mxf4(Format format, std::span<const std::uint8_t, kMxf4Depth / 2> a_codes,
