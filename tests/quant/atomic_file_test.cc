@@ -88,7 +88,7 @@ TEST(SafetensorsWriter, FailureHarmsNothing) {
   tests::write_bytes(folder / "out", kOld);
   SafetensorsWriter writer;
   ASSERT_TRUE(writer.add_owned("t", DType::u8, {100'000}, std::vector<std::uint8_t>(100'000, 1)).ok());
-  for (const rlim_t limit : {0, 4, 50, 200, 99'999}) {
+  for (const rlim_t limit : {0u, 4u, 50u, 200u, 99'999u}) {
     const FileSizeLimit full(limit);
     const Status status = writer.write(folder / "out");
     EXPECT_EQ(status.error(), Error::kIo) << limit;
