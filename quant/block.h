@@ -38,9 +38,26 @@ inline float block_amax(const Block& block) {
   return std::bit_cast<float>(bits);
 }
 
-/// codes[i] = e2m1(values[i] * multiplier), one code a byte.
-inline void encode_row(const float* values, int width, float multiplier, std::uint8_t* codes) {
-  for (int i = 0; i < width; ++i) codes[i] = e2m1_rne(values[i] * multiplier);
+inline constexpr float kKeepSignOfZero = -0.0f;  // x + -0 is x
+inline constexpr float kDropSignOfZero = 0.0f;   // x + 0 is x, but for -0, which becomes 0
+
+/// codes[i] = e2m1((values[i] + zero) * multiplier), one code a byte. Boundary by boundary over runs of 16,
+/// so that compilers make vector compares of it.
+inline void encode_row(const float* values, int width, float multiplier, float zero, std::uint8_t* codes) {
+  constexpr int kRun = 16;
+  for (int first = 0; first < width; first += kRun) {
+    std::int32_t magnitude[kRun], sign[kRun], code[kRun];
+    for (int i = 0; i < kRun; ++i) {
+      const auto bits = std::bit_cast<std::int32_t>((values[first + i] + zero) * multiplier);
+      magnitude[i] = bits & 0x7fff'ffff;
+      sign[i] = magnitude[i] > 0x7f80'0000 ? 0 : bits >> 28 & 8;
+      code[i] = 0;
+    }
+    for (const std::uint32_t boundary : kE2m1Boundaries) {
+      for (int i = 0; i < kRun; ++i) code[i] += magnitude[i] > static_cast<std::int32_t>(boundary) ? 1 : 0;
+    }
+    for (int i = 0; i < kRun; ++i) codes[first + i] = static_cast<std::uint8_t>(code[i] | sign[i]);
+  }
 }
 
 /// Two codes a byte, the even element in the low nibble.

@@ -53,12 +53,10 @@ std::uint8_t quantize_mx_block(ScaleRule rule, const Block& block, std::uint8_t*
   // 2^(127 - byte) is an f32 for every byte up to 254, so that the product rounds as the quotient does.
   const float multiplier = decode_f32(ElementFormat::ue8m0, 254u - scale_code);
   const bool all_zero = scale_code == 0 && is_static(rule);
-  const float zero = is_static(rule) ? 0.0f : -0.0f;  // x + 0 turns -0 into 0; x + -0 is x
+  const float zero = is_static(rule) ? kDropSignOfZero : kKeepSignOfZero;
   for (int r = 0; r < block.rows; ++r) {
     std::uint8_t codes[kWidestBlock] = {};
-    for (int i = 0; i < block.width && !all_zero; ++i) {
-      codes[i] = e2m1_rne((block.row(r)[i] + zero) * multiplier);
-    }
+    if (!all_zero) encode_row(block.row(r), block.width, multiplier, zero, codes);
     pack_row(codes, block.width, packed + r * packed_stride);
   }
   return scale_code;

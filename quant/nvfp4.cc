@@ -24,7 +24,7 @@ constexpr float s_max_of(ScaleRule rule) { return is_four_over_six(rule) ? 256.0
 struct Candidate {
   std::uint8_t scale_code = 0;
   float scale = 0.0f;
-  std::array<std::uint8_t, kWidth * kWidth> codes{};
+  std::array<std::uint8_t, kWidth * kWidth> codes;  // block.rows * kWidth of them are set
 };
 
 /// `target`: the scale before rounding, at most 448 and a rounding error above.
@@ -32,12 +32,12 @@ void encode_candidate(const Nvfp4Scaling& scaling, const Block& block, float tar
   out.scale_code = static_cast<std::uint8_t>(encode(ElementFormat::ue4m3, target));
   out.scale = decode_f32(ElementFormat::ue4m3, out.scale_code);
   if (out.scale_code == 0) {
-    out.codes.fill(0);
+    std::fill_n(out.codes.begin(), block.rows * kWidth, std::uint8_t{0});
     return;
   }
   const float multiplier = std::min(1.0f / (scaling.decode * out.scale), kFloatMax);
   for (int r = 0; r < block.rows; ++r) {
-    encode_row(block.row(r), kWidth, multiplier, out.codes.data() + r * kWidth);
+    encode_row(block.row(r), kWidth, multiplier, kKeepSignOfZero, out.codes.data() + r * kWidth);
   }
 }
 
