@@ -19,6 +19,8 @@
 #include <xbyak/xbyak.h>
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
+// Displacements are signed, Xbyak adds them as size_t: clang counts that into -Wconversion, gcc does not.
+#pragma GCC diagnostic ignored "-Wsign-conversion"
 #endif
 
 namespace fourge::jit {

@@ -71,6 +71,7 @@ constexpr std::int64_t align_and_truncate(const Term& term, int largest, int fra
   const auto magnitude =
       static_cast<std::uint64_t>(term.significand < 0 ? -term.significand : term.significand);
   const int shift = fraction_bits - term.fraction_bits + term.exponent - largest;
+  if (magnitude == 0) return 0;  // it may not count towards Emax, and then shift has no bound
   const std::uint64_t kept = shift >= 0    ? magnitude << shift
                              : shift > -64 ? magnitude >> -shift
                                            : std::uint64_t{0};

@@ -41,8 +41,11 @@ TEST(LayoutCommand, JsonGivesEveryOffset) {
     EXPECT_EQ(document["bytes"], scale_bytes(layout, 130, 7));
     ASSERT_EQ(document["offsets"].size(), 130u);
     for (std::int64_t r = 0; r < 130; ++r) {
-      for (std::int64_t c = 0; c < 7; ++c)
-        EXPECT_EQ(document["offsets"][r][c], scale_offset(layout, r, c, 7));
+      const auto row = document["offsets"][static_cast<std::size_t>(r)].get<std::vector<std::int64_t>>();
+      ASSERT_EQ(row.size(), 7u);
+      for (std::int64_t c = 0; c < 7; ++c) {
+        EXPECT_EQ(row[static_cast<std::size_t>(c)], scale_offset(layout, r, c, 7));
+      }
     }
   }
 }
