@@ -56,6 +56,10 @@ struct HadamardSpec {
 /// Order and formats; the reason when they cannot be.
 Status check(const HadamardSpec& spec);
 
+/// hadamard_<output>_<input>_<order>[_signs][_scaled], the name of its kernels up to the level:
+/// docs/names.md.
+std::string kernel_name(const HadamardSpec& spec);
+
 /// 1 / sqrt(order) rounded to f32: makes the rotation orthonormal.
 float orthonormal_scale(std::int64_t order);
 
