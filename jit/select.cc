@@ -2,6 +2,7 @@
 
 #include "jit/gemm/exact_amx.h"
 #include "jit/gemm/exact_gemm.h"
+#include "jit/registry.h"
 
 namespace fourge::jit {
 namespace {
@@ -11,12 +12,6 @@ constexpr GemmKernelEntry kGemmKernels[] = {
   {tile, isa_variant, isa, numerics, refusal, make},
 #include "jit/kernels.inc"
 };
-
-// Levels of one architecture are ordered; neon stands apart and only scalar lies below it.
-bool above(Isa isa, Isa cap) {
-  if (isa == Isa::neon || cap == Isa::neon) return isa != Isa::scalar && isa != cap;
-  return isa > cap;
-}
 
 std::string why_not(const GemmKernelEntry& entry, const GemmSpec& spec, const CpuFeatures& features,
                     Isa max_isa, const char* kernel) {

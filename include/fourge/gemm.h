@@ -3,12 +3,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "fourge/error.h"
+#include "fourge/kernel.h"
 #include "fourge/matrix.h"
 
 namespace fourge {
@@ -72,11 +71,6 @@ inline float gemm_alpha(const TensorScale& a, const TensorScale& b) {
   return a.as_decode_multiplier() * b.as_decode_multiplier();
 }
 
-/// How many threads, 0 = OpenMP's default. Results do not depend on it.
-struct RunOptions {
-  int threads = 0;
-};
-
 /// What a run did. A vector is 16 outputs of one row over one K = 64 step.
 struct RunStats {
   std::int64_t vectors = 0;
@@ -87,16 +81,6 @@ struct RunStats {
   double certified_fraction() const {
     return vectors == 0 ? 1.0 : 1.0 - static_cast<double>(general_vectors) / static_cast<double>(vectors);
   }
-};
-
-/// A generated (or portable) kernel for a person to read.
-struct KernelCode {
-  std::string name;
-  std::string isa;
-  std::string exactness;                                       // "bit_exact(blackwell....)" or "within(...)"
-  std::span<const std::uint8_t> bytes;                         // machine code; empty for a compiled kernel
-  std::vector<std::pair<std::string, std::string>> registers;  // register(s), role
-  std::string budget;                                          // ports of the inner step
 };
 
 namespace jit {
@@ -126,10 +110,7 @@ class PackedWeights {
   std::shared_ptr<std::uint8_t[]> data_;  // 64-byte aligned
 };
 
-struct GemmOptions {
-  const char* kernel = nullptr;   // a registered kernel by name instead of the best one
-  const char* max_isa = nullptr;  // "scalar", "avx2", "avx512", "amx", ...; overrides FOURGE_MAX_ISA
-};
+using GemmOptions = KernelOptions;
 
 /// A GEMM for one spec: chosen, generated or fetched from the cache. Copies share the kernel.
 class Gemm {

@@ -9,6 +9,7 @@
 #endif
 
 #include "jit/gemm/gemm_kernel.h"
+#include "jit/registry.h"
 #include "jit/select.h"
 
 namespace fourge {
@@ -34,17 +35,6 @@ Status check_matrix(const QuantizedView& matrix, Format format, std::int64_t row
   if (matrix.codes == nullptr || matrix.scales == nullptr)
     return {Error::kBadArgument, "null codes or scales", what};
   return {};
-}
-
-Result<jit::Isa> level_cap(const GemmOptions& options) {
-  if (options.max_isa != nullptr) {
-    const auto isa = jit::parse_isa(options.max_isa);
-    if (isa.has_value()) return *isa;
-    return {Error::kBadArgument, "expected scalar, sse4, avx2, avx512, amx or neon", options.max_isa};
-  }
-  const auto& environment = jit::environment_max_isa();
-  if (!environment.ok()) return environment.failure();
-  return (*environment).value_or(jit::host_features().best());
 }
 
 std::shared_ptr<std::uint8_t[]> aligned_bytes(std::int64_t bytes) {
@@ -77,13 +67,11 @@ Status check(const GemmSpec& spec) {
 
 Result<Gemm> Gemm::create(const GemmSpec& spec, const GemmOptions& options) {
   if (const Status valid = check(spec); !valid.ok()) return valid.failure();
-  const Result<jit::Isa> cap = level_cap(options);
+  const Result<jit::Isa> cap = jit::level_cap(options);
   if (!cap.ok()) return cap.failure();
   jit::Selection selection = jit::select(spec, jit::host_features(), *cap, options.kernel);
   if (selection.entry == nullptr) {
-    std::string where;
-    for (const std::string& line : selection.decisions) where += (where.empty() ? "" : "; ") + line;
-    return {Error::kUnsupportedIsa, "no kernel can run this GEMM here", where};
+    return {Error::kUnsupportedIsa, "no kernel can run this GEMM here", jit::join(selection.decisions)};
   }
   auto kernel = selection.entry->make(spec);
   if (!kernel.ok()) return kernel.failure();

@@ -1,0 +1,324 @@
+#include "jit/x86/hadamard.h"
+
+#include <cstddef>
+#include <utility>
+
+namespace fourge::jit {
+
+using Xbyak::Label;
+using Xbyak::Reg64;
+using Xbyak::Zmm;
+
+void HadamardGenerator::generate() {
+  prologue(factors_.paley > 1 ? 2 * static_cast<int>(factors_.paley) * kVectorBytes : 0);
+  load_arguments();
+  load_constants();
+  if (spec_.order < kLanes) {
+    short_vectors();
+  } else {
+    block_loop();
+  }
+  epilogue();
+  emit_constant_pool();
+}
+
+void HadamardGenerator::load_arguments() {
+  mov(x, ptr[args + offsetof(HadamardArgs, x)]);
+  mov(y, ptr[args + offsetof(HadamardArgs, y)]);
+  mov(work, ptr[args + offsetof(HadamardArgs, work)]);
+  mov(signs, ptr[args + offsetof(HadamardArgs, sign_words)]);
+  mov(blocks_left, ptr[args + offsetof(HadamardArgs, count)]);
+}
+
+void HadamardGenerator::load_constants() {
+  for (int stage = 0; stage < 4; ++stage)
+    vmovaps(plus_minus(stage), ptr[rip + plus_minus_ + stage * kVectorBytes]);
+  if (spec_.scaled) vbroadcastss(scale, ptr[args + offsetof(HadamardArgs, scale)]);
+}
+
+// Orders 2, 4 and 8: several blocks a vector, and blocks without gaps, so that only the last vector is short.
+void HadamardGenerator::short_vectors() {
+  Label next_vector, tail, done;
+  const auto rotate_and_store = [&](bool is_tail) {
+    if (spec_.signs) vxorps(data(0), data(0), ptr[signs]);
+    for (int stage = 0; stage < log2(spec_.order); ++stage) lane_stage(data(0), swapped(0), stage);
+    if (spec_.scaled) vmulps(data(0), data(0), scale);
+    if (is_tail) {
+      store_from_f32(ptr[y], data(0), spec_.output, t0, t1, nan_lanes, tail_lanes);
+    } else {
+      store_from_f32(ptr[y], data(0), spec_.output, t0, t1, nan_lanes);
+    }
+  };
+  reset_slots();
+  imul(elements_left, blocks_left, static_cast<int>(spec_.order));
+  L(next_vector);
+  cmp(elements_left, kLanes);
+  jl(tail, T_NEAR);
+  load_as_f32(data(0), ptr[x], spec_.input);
+  rotate_and_store(false);
+  add(x, kLanes * in_bytes());
+  add(y, kLanes * out_bytes());
+  sub(elements_left, kLanes);
+  jmp(next_vector, T_NEAR);
+  L(tail);
+  test(elements_left, elements_left);
+  jz(done, T_NEAR);
+  mov(cursor, -1);
+  bzhi(cursor, cursor, elements_left);
+  kmovw(tail_lanes, cursor.cvt32());
+  load_as_f32(data(0), ptr[x], spec_.input, tail_lanes);
+  rotate_and_store(true);
+  L(done);
+}
+
+void HadamardGenerator::block_loop() {
+  Label next_block;
+  L(next_block);
+  mov(input, x);
+  if (spec_.signs) mov(sign_cursor, signs);
+  if (spec_.output == ElementFormat::f32) mov(work, y);  // passes in between fit into the output itself
+  whole_block();
+  add(x, ptr[args + offsetof(HadamardArgs, x_step)]);
+  add(y, ptr[args + offsetof(HadamardArgs, y_step)]);
+  dec(blocks_left);
+  jnz(next_block, T_NEAR);
+}
+
+void HadamardGenerator::whole_block() {
+  const std::int64_t power = factors_.power, paley = factors_.paley;
+  mov(sub_work, work);
+  if (paley == 1 && power <= kSubTransform) {
+    sub_transform(power, Target::output);
+    return;
+  }
+  const std::int64_t part = std::min(power, kSubTransform);
+  Label next_part;
+  mov(sub_transforms, spec_.order / part);
+  L(next_part);
+  sub_transform(part, Target::work);
+  add(sub_work, static_cast<int>(part * 4));
+  dec(sub_transforms);
+  jnz(next_part, T_NEAR);
+  if (power > kSubTransform) vertical_pass(static_cast<int>(power / part), part, work, Target::output);
+  if (paley > 1) paley_pass();
+}
+
+// 16..4096 elements at `input`, which advances, to sub_work or y.
+void HadamardGenerator::sub_transform(std::int64_t power, Target target) {
+  const int chunks = static_cast<int>(power / kChunk);
+  if (chunks <= 1) {
+    chunk_pass(power, target);
+  } else {
+    chunk_pass(power, Target::work);
+    vertical_pass(chunks, kChunk, sub_work, target);
+  }
+}
+
+// Stages inside 256 elements or less, over `elements`.
+//
+// Port budget of a vector (16 elements), zmm, Golden Cove (p05 = either vector port), f32 without signs:
+//   stage 1         2 loads that duplicate lanes, 1 fma             1 on p05
+//   stages 2, 3, 4  a shuffle (p5) and a fma each                   6 on p05, 3 of them p5
+//   stages 5..8     half an add and half a sub each                 1 each on p05
+//   scale           1 mul
+// 256 elements: 11 uops (12 with scale) -> 5.5 (6) cycles a vector; a copy in L2 takes 4.6. Bound: p05.
+void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
+  const int vectors = static_cast<int>(std::min(elements, kChunk) / kLanes);
+  const std::int64_t chunks = elements / (vectors * kLanes);
+  Label next_chunk;
+  mov(cursor, target == Target::work ? sub_work : y);
+  if (chunks > 1) {
+    mov(loops, chunks);
+    L(next_chunk);
+  }
+  load_vectors(vectors);
+  vertical_stages(0, vectors);
+  for (int i = 0; i < vectors; ++i) store_vector(data(i), target, cursor, i * kLanes);
+  add(input, vectors * kLanes * in_bytes());
+  if (spec_.signs) add(sign_cursor, vectors * kVectorBytes);
+  if (chunks > 1) {
+    add(cursor, vectors * kLanes * (target == Target::work ? 4 : out_bytes()));
+    dec(loops);
+    jnz(next_chunk, T_NEAR);
+  }
+}
+
+// data(0..count) <- vectors of the input after the stages inside a vector.
+void HadamardGenerator::load_vectors(int count) {
+  reset_slots();
+  for (int i = 0; i < count; ++i) {
+    const auto from = ptr[input + i * kLanes * in_bytes()];
+    if (first_stage_by_load()) {
+      vmovshdup(swapped(i), from);
+      vmovsldup(data(i), from);
+      vfmadd231ps(data(i), swapped(i), plus_minus(0));
+    } else {
+      load_as_f32(data(i), from, spec_.input);
+      if (spec_.signs) vxorps(data(i), data(i), ptr[sign_cursor + i * kVectorBytes]);
+    }
+    if (i % 4 == 3 || i + 1 == count) lane_stages(i / 4 * 4, i % 4 + 1, first_stage_by_load() ? 1 : 0);
+  }
+}
+
+// Four vectors side by side hide the latency of each other's shuffles.
+void HadamardGenerator::lane_stages(int first, int count, int from_stage) {
+  for (int stage = from_stage; stage < 4; ++stage) {
+    for (int i = first; i < first + count; ++i) lane_stage(data(i), swapped(i), stage);
+  }
+}
+
+// (a, b) -> (a + b, a - b) for the lanes that differ in bit `stage`: swapped lanes plus or minus own ones.
+// The product with +-1 is exact, so the fma rounds as the addition does.
+void HadamardGenerator::lane_stage(const Zmm& v, const Zmm& partner, int stage) {
+  switch (stage) {
+    case 0:
+      vpermilps(partner, v, 0b10'11'00'01);
+      break;
+    case 1:
+      vpermilps(partner, v, 0b01'00'11'10);
+      break;
+    case 2:
+      vshuff32x4(partner, v, v, 0b10'11'00'01);
+      break;
+    default:
+      vshuff32x4(partner, v, v, 0b01'00'11'10);
+  }
+  vfmadd132ps(v, partner, plus_minus(stage));
+}
+
+// All stages across `count` vectors, a power of two.
+void HadamardGenerator::vertical_stages(int first, int count) {
+  for (int half = 1; half < count; half *= 2) {
+    for (int i = first; i < first + count; ++i) {
+      if (((i - first) & half) != 0) continue;
+      vsubps(spare(), data(i), data(i + half));
+      vaddps(data(i), data(i), data(i + half));
+      std::swap(slot_[i + half], slot_[kMaxVectors]);
+    }
+  }
+}
+
+// `radix` vectors `distance` elements apart, over all vectors of a distance; in place, or from work to y.
+//   p05 of a vector: 1 a stage, 1 for the scale. 1 load, 1 store.
+void HadamardGenerator::vertical_pass(int radix, std::int64_t distance, const Reg64& base, Target target) {
+  const int unroll = kMaxVectors / radix;
+  const bool apart = target == Target::output && spec_.output != ElementFormat::f32;
+  const Reg64& out = apart ? output_cursor : cursor;
+  Label next;
+  mov(cursor, base);
+  if (apart) mov(output_cursor, y);
+  mov(loops, distance / (kLanes * unroll));
+  L(next);
+  reset_slots();
+  for (int u = 0; u < unroll; ++u) {
+    for (int j = 0; j < radix; ++j) vmovups(data(u * radix + j), at(cursor, (j * distance + u * kLanes) * 4));
+    vertical_stages(u * radix, radix);
+    for (int j = 0; j < radix; ++j) store_vector(data(u * radix + j), target, out, j * distance + u * kLanes);
+  }
+  add(cursor, unroll * kVectorBytes);
+  if (apart) add(output_cursor, unroll * kLanes * out_bytes());
+  dec(loops);
+  jnz(next, T_NEAR);
+}
+
+void HadamardGenerator::store_vector(const Zmm& value, Target target, const Reg64& to, std::int64_t element) {
+  if (target == Target::work) {
+    vmovups(at(to, element * 4), value);
+    return;
+  }
+  if (spec_.scaled) vmulps(value, value, scale);
+  store_from_f32(at(to, element * out_bytes()), value, spec_.output, t0, t1, nan_lanes);
+}
+
+// Over the runs of `power` elements: columns four at a time onto the stack, then every row's signed sum.
+//   p05 of a vector: 3 for the fours, paley / 4 - 1 for the sums, 1 for the scale. 1 + 2 stores.
+void HadamardGenerator::paley_pass() {
+  const PaleyMatrix h(static_cast<int>(factors_.paley));
+  const bool apart = spec_.output != ElementFormat::f32;
+  Label next;
+  mov(cursor, work);
+  mov(output_cursor, y);
+  mov(loops, factors_.power / kLanes);
+  L(next);
+  for (int column = 0; column < h.order(); column += 4) four_columns(column);
+  for (int row = 0; row < h.order(); ++row) paley_row(h, row);
+  add(cursor, kVectorBytes);
+  add(output_cursor, apart ? kLanes * out_bytes() : kVectorBytes);
+  dec(loops);
+  jnz(next, T_NEAR);
+}
+
+// The eight sums (x0 +- x1) +- (x2 +- x3); bit 0: minus x1, bit 1: minus x3, bit 2: minus the second pair.
+void HadamardGenerator::four_columns(int first_column) {
+  reset_slots();
+  for (int k = 0; k < 4; ++k) vmovups(data(k), at(cursor, (first_column + k) * factors_.power * 4));
+  for (int pair = 0; pair < 2; ++pair) {
+    vaddps(data(4 + 2 * pair), data(2 * pair), data(2 * pair + 1));
+    vsubps(data(5 + 2 * pair), data(2 * pair), data(2 * pair + 1));
+  }
+  for (int index = 0; index < 8; ++index) {
+    const Zmm sum = data(8 + index), low = data(4 + (index & 1)), high = data(6 + (index >> 1 & 1));
+    if ((index & 4) != 0) {
+      vsubps(sum, low, high);
+    } else {
+      vaddps(sum, low, high);
+    }
+    vmovaps(at(rsp, (2 * first_column + index) * kVectorBytes), sum);
+  }
+}
+
+void HadamardGenerator::paley_row(const PaleyMatrix& h, int row) {
+  const Zmm sum = data(row % kMaxVectors);
+  for (int j = 0; j < h.order(); j += 4) {
+    const int s0 = h(row, j), s1 = s0 * h(row, j + 1), s2 = s0 * h(row, j + 2), s3 = s0 * h(row, j + 3);
+    const int index = (s1 < 0 ? 1 : 0) + (s2 * s3 < 0 ? 2 : 0) + (s2 < 0 ? 4 : 0);
+    const auto four = at(rsp, (2 * j + index) * kVectorBytes);
+    if (j == 0) {
+      vmovaps(sum, four);
+    } else if (s0 > 0) {
+      vaddps(sum, sum, four);
+    } else {
+      vsubps(sum, sum, four);
+    }
+  }
+  store_vector(sum, Target::output, output_cursor, row * factors_.power);
+}
+
+void HadamardGenerator::reset_slots() {
+  for (int i = 0; i <= kMaxVectors; ++i) slot_[i] = i;
+}
+
+void HadamardGenerator::emit_constant_pool() {
+  align(64);
+  L(plus_minus_);
+  for (int stage = 0; stage < 4; ++stage) {
+    for (int lane = 0; lane < kLanes; ++lane)
+      dd(std::bit_cast<std::uint32_t>((lane >> stage & 1) != 0 ? -1.0f : 1.0f));
+  }
+  emit_io_pool();
+}
+
+KernelNotes HadamardGenerator::notes() const {
+  KernelNotes notes;
+  notes.registers = {
+      {"zmm0..16", "data, one of them spare: butterflies move through it"},
+      {"zmm17, zmm18", "scratch of stores"},
+      {"zmm19", "scale"},
+      {"zmm20..23", "vectors with partner lanes swapped"},
+      {"zmm24..27", "+1 and -1 by lane bit 0..3"},
+      {"rsi, rdx, rcx, r8, r9", "x, y, work, sign words, blocks left"},
+      {"r10, r11", "input and sign cursors of the block"},
+      {"rbx, r12, r13", "cursors and loop count of a pass"},
+      {"r14, r15", "sub-transforms left, their base"},
+  };
+  const int stages = log2(factors_.power);
+  const int per_vector = (first_stage_by_load() ? 7 : 8) + stages - 4 + (spec_.scaled ? 1 : 0);
+  notes.budget = spec_.order < kLanes
+                     ? std::to_string(2 * stages + 1) + " uops on p05 a vector"
+                     : std::to_string(per_vector) + " uops on p05 a vector of 16 -> " +
+                           std::to_string(per_vector / 2) + (per_vector % 2 != 0 ? ".5" : "") +
+                           " cycles, conversions and Paley sums not counted";
+  return notes;
+}
+
+}  // namespace fourge::jit

@@ -1,0 +1,92 @@
+// Walsh-Hadamard rotations for AVX-512.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "fourge/hadamard.h"
+#include "fourge/hadamard_matrix.h"
+#include "jit/hadamard/hadamard_kernel.h"
+#include "jit/x86/element_io.h"
+
+namespace fourge::jit {
+
+/// Emits hadamard_<output>_<input>_<order>[_signs][_scaled]__avx512. Orders as HadamardSpec's, but for Paley
+/// orders the power must fill a vector: at least 16.
+///
+/// A block goes through passes; each keeps up to 16 vectors in registers and does up to 8 of the butterfly
+/// stages, in ascending order, so that every sum is the textbook's:
+///
+///   chunk pass      16 vectors in a row (256 elements): 4 stages inside a vector, then up to 4 across
+///   vertical pass   2..16 vectors at one distance: 1..4 stages across
+///   paley pass      12, 20 or 28 vectors at one distance: their signed sums
+///
+/// Powers above 4096 run as sub-transforms of 4096 elements (16 KiB, in L1) and one more vertical pass.
+class HadamardGenerator : public ElementIoGenerator {
+ public:
+  HadamardGenerator(const HadamardSpec& spec, bool poison)
+      : ElementIoGenerator(poison), spec_(spec), factors_(hadamard_factors(spec.order)) {}
+  KernelNotes notes() const override;
+
+ private:
+  static constexpr int kLanes = 16, kVectorBytes = 64, kMaxVectors = 16;
+  static constexpr std::int64_t kChunk = 256, kSubTransform = 4096;
+
+  // Where a pass writes: f32 for the next pass, or the output, scaled and rounded.
+  enum class Target : std::uint8_t { work, output };
+
+  void generate() override;
+
+  // Phases, in emission order.
+  void load_arguments();
+  void load_constants();
+  void short_vectors();
+  void block_loop();
+  void whole_block();
+  void sub_transform(std::int64_t power, Target target);
+  void chunk_pass(std::int64_t elements, Target target);
+  void vertical_pass(int radix, std::int64_t distance, const Xbyak::Reg64& base, Target target);
+  void paley_pass();
+  void emit_constant_pool();
+
+  // Parts of a pass.
+  void load_vectors(int count);
+  void lane_stages(int first, int count, int from_stage);
+  void lane_stage(const Xbyak::Zmm& x, const Xbyak::Zmm& swapped, int stage);
+  void vertical_stages(int first, int count);
+  void store_vector(const Xbyak::Zmm& value, Target target, const Xbyak::Reg64& to, std::int64_t element);
+  void four_columns(int first_column);
+  void paley_row(const PaleyMatrix& h, int row);
+  Xbyak::Address at(const Xbyak::Reg64& base, std::int64_t bytes) {
+    return ptr[base + static_cast<int>(bytes)];
+  }
+
+  bool first_stage_by_load() const { return spec_.input == ElementFormat::f32 && !spec_.signs; }
+  int in_bytes() const { return bytes_of(spec_.input); }
+  int out_bytes() const { return bytes_of(spec_.output); }
+  static int log2(std::int64_t n) { return std::countr_zero(static_cast<std::uint64_t>(n)); }
+
+  // Vector registers, by role. Data move between the first 17 as butterflies swap them with the spare one.
+  Xbyak::Zmm data(int i) const { return Xbyak::Zmm(slot_[i]); }
+  Xbyak::Zmm spare() const { return data(kMaxVectors); }
+  void reset_slots();
+  const Xbyak::Zmm t0 = zmm17, t1 = zmm18, scale = zmm19;
+  static Xbyak::Zmm swapped(int i) { return Xbyak::Zmm(20 + i % 4); }
+  static Xbyak::Zmm plus_minus(int stage) {
+    return Xbyak::Zmm(24 + stage);
+  }  // +1 where lane bit `stage` is 0
+  const Xbyak::Opmask nan_lanes = k1, tail_lanes = k2;
+
+  // General registers, by role.
+  const Xbyak::Reg64 args = rdi, x = rsi, y = rdx, work = rcx, signs = r8, blocks_left = r9;
+  const Xbyak::Reg64 input = r10, sign_cursor = r11;     // of the block, ascending
+  const Xbyak::Reg64 cursor = rbx, output_cursor = r12;  // of a pass
+  const Xbyak::Reg64 loops = r13, sub_transforms = r14, sub_work = r15, elements_left = rax;
+
+  HadamardSpec spec_;
+  HadamardFactors factors_;
+  int slot_[kMaxVectors + 1] = {};
+  Xbyak::Label plus_minus_;
+};
+
+}  // namespace fourge::jit
