@@ -7,12 +7,13 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "tests/support/temporary_folder.h"
 
 namespace fourge::tests {
 
@@ -20,25 +21,6 @@ struct ProgramResult {
   int exit_code = -1;  // 128 + signal when a signal ended it
   std::string out;
   std::string err;
-};
-
-/// A folder that lives as long as the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fourge_test_XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
 };
 
 inline std::string read_text(const std::filesystem::path& file) {
@@ -66,8 +48,8 @@ inline int exit_code_of(pid_t child) {
 /// Standard input is empty; standard output goes to `out_file`, or is kept when that is empty.
 inline ProgramResult run_program(const std::vector<std::string>& command, const std::string& out_file = {}) {
   const TemporaryFolder folder;
-  const std::string out = out_file.empty() ? (folder.path() / "out").string() : out_file;
-  const std::string err = (folder.path() / "err").string();
+  const std::string out = out_file.empty() ? (folder / "out").string() : out_file;
+  const std::string err = (folder / "err").string();
   const pid_t child = ::fork();
   if (child == 0) {
     ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);

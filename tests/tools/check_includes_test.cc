@@ -27,7 +27,7 @@ class CheckIncludes : public testing::Test {
   }
 
   void write(const std::string& file, const std::string& text) {
-    const auto path = folder_.path() / file;
+    const auto path = folder_ / file;
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path) << text;
   }

@@ -15,7 +15,7 @@ TEST(Table, AlignsColumnsWhateverTheColours) {
   table.add_row({"\033[31mred\033[0m", "1234567"});
   table.add_row({"µ"});
   const TemporaryFolder folder;
-  const auto file = folder.path() / "table";
+  const auto file = folder / "table";
   std::FILE* stream = std::fopen(file.c_str(), "w");
   table.print(stream);
   std::fclose(stream);
