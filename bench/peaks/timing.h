@@ -31,7 +31,7 @@ class Times {
 struct RepeatOptions {
   double seconds =
       0.2;        // of work, counted as the best run's time; up to five times more when most are slower
-  int least = 5;  // runs
+  int least = 10; // runs
   int most = 10000;
 };
 

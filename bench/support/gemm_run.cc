@@ -2,24 +2,42 @@
 
 #include <utility>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 namespace fourge::bench {
 
-Result<GemmReport> run_gemm(const GemmSpec& spec, const GemmData& data, const GemmRunOptions& options,
+int default_threads() {
+#if defined(_OPENMP)
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+Result<TimedGemm> create_gemm(const GemmSpec& spec, const GemmOptions& options) {
+  const double start = now_seconds();
+  Result<Gemm> gemm = Gemm::create(spec, options);
+  const double seconds = now_seconds() - start;
+  if (!gemm.ok()) return gemm.failure();
+  return TimedGemm{std::move(*gemm), seconds};
+}
+
+Result<GemmReport> run_gemm(const TimedGemm& kernel, const GemmData& data, const GemmRunOptions& options,
                             MachinePeaks& peaks) {
+  const Gemm& gemm = kernel.gemm;
+  const GemmSpec& spec = gemm.spec();
   GemmReport report;
   report.spec = spec;
+  report.code = gemm.code();
+  report.decisions = gemm.decisions();
+  report.create_seconds = kernel.seconds;
   report.threads = options.threads;
   report.check_extent = options.check;
 
-  const double create_start = now_seconds();
-  const Result<Gemm> gemm = Gemm::create(spec, options.gemm);
-  report.create_seconds = now_seconds() - create_start;
-  if (!gemm.ok()) return gemm.failure();
-  report.code = gemm->code();
-  report.decisions = gemm->decisions();
-
   const double pack_start = now_seconds();
-  const Result<PackedWeights> packed = gemm->pack(data.b.view());
+  const Result<PackedWeights> packed = gemm.pack(data.b.view());
   report.pack_seconds = now_seconds() - pack_start;
   if (!packed.ok()) return packed.failure();
   report.packed_bytes = packed->bytes();
@@ -30,7 +48,7 @@ Result<GemmReport> run_gemm(const GemmSpec& spec, const GemmData& data, const Ge
   operands.d = d.data();
   const RunOptions run_options{.threads = options.threads};
   const QuantizedView a = data.a.view();
-  if (const Status ran = gemm->run(a, *packed, operands, run_options, &report.stats); !ran.ok()) {
+  if (const Status ran = gemm.run(a, *packed, operands, run_options, &report.stats); !ran.ok()) {
     return ran.failure();
   }
   if (options.check != CheckExtent::none) {
@@ -44,7 +62,7 @@ Result<GemmReport> run_gemm(const GemmSpec& spec, const GemmData& data, const Ge
 
   Status timed;
   report.times = repeat(options.repeat, [&] {
-    const Status ran = gemm->run(a, *packed, operands, run_options);
+    const Status ran = gemm.run(a, *packed, operands, run_options);
     if (!ran.ok()) timed = ran;
   });
   if (!timed.ok()) return timed.failure();

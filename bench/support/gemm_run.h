@@ -15,8 +15,17 @@
 
 namespace fourge::bench {
 
+/// What OpenMP would use.
+int default_threads();
+
+/// A kernel and how long it took to have it: generated, or found in the cache.
+struct TimedGemm {
+  Gemm gemm;
+  double seconds = 0;
+};
+Result<TimedGemm> create_gemm(const GemmSpec& spec, const GemmOptions& options = {});
+
 struct GemmRunOptions {
-  GemmOptions gemm;  // a kernel by name, a level cap
   int threads = 1;
   CheckExtent check = CheckExtent::all;
   RepeatOptions repeat;
@@ -31,7 +40,7 @@ struct GemmReport {
   std::vector<std::string> decisions;
   int threads = 1;
   std::int64_t packed_bytes = 0;
-  double create_seconds = 0;  // generated, or found in the cache
+  double create_seconds = 0;
   double pack_seconds = 0;
   Times times;
   RunStats stats;
@@ -51,8 +60,8 @@ struct GemmReport {
   }
 };
 
-/// Creates the kernel, packs data.b, runs once and checks, then times. Errors: what Gemm says.
-Result<GemmReport> run_gemm(const GemmSpec& spec, const GemmData& data, const GemmRunOptions& options,
+/// Packs data.b, runs once and checks, then times. Errors: what Gemm says.
+Result<GemmReport> run_gemm(const TimedGemm& kernel, const GemmData& data, const GemmRunOptions& options,
                             MachinePeaks& peaks);
 
 }  // namespace fourge::bench
