@@ -1,0 +1,48 @@
+// Timing on machines that are shared and noisy: many short bursts, of which the best shows the hardware and
+// the median shows what a user gets.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <vector>
+
+namespace fourge::bench {
+
+inline double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Seconds of repeated runs of the same work.
+class Times {
+ public:
+  void add(double seconds) {
+    sorted_.insert(std::upper_bound(sorted_.begin(), sorted_.end(), seconds), seconds);
+  }
+  int count() const { return static_cast<int>(sorted_.size()); }
+  double best() const { return sorted_.empty() ? 0.0 : sorted_.front(); }
+  double median() const { return sorted_.empty() ? 0.0 : sorted_[sorted_.size() / 2]; }
+  double worst() const { return sorted_.empty() ? 0.0 : sorted_.back(); }
+
+ private:
+  std::vector<double> sorted_;
+};
+
+struct RepeatOptions {
+  double seconds =
+      0.2;        // of work, counted as the best run's time; up to five times more when most are slower
+  int least = 10; // runs
+  int most = 10000;
+};
+
+/// Times `work` again and again, after one run that is not counted.
+Times repeat(const RepeatOptions& options, const std::function<void()>& work);
+
+/// The same for work that `threads` threads do side by side: work(thread). They start together; one time is
+/// from the first start to the last end.
+Times repeat_parallel(const RepeatOptions& options, int threads, const std::function<void(int)>& work);
+
+/// Runs a second, the threads' rates added: for work that shares nothing but the clock.
+double best_rate_parallel(const RepeatOptions& options, int threads, const std::function<void(int)>& work);
+
+}  // namespace fourge::bench

@@ -1,0 +1,73 @@
+#include "bench/support/gemm_run.h"
+
+#include <utility>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace fourge::bench {
+
+int default_threads() {
+#if defined(_OPENMP)
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+Result<TimedGemm> create_gemm(const GemmSpec& spec, const GemmOptions& options) {
+  const double start = now_seconds();
+  Result<Gemm> gemm = Gemm::create(spec, options);
+  const double seconds = now_seconds() - start;
+  if (!gemm.ok()) return gemm.failure();
+  return TimedGemm{std::move(*gemm), seconds};
+}
+
+Result<GemmReport> run_gemm(const TimedGemm& kernel, const GemmData& data, const GemmRunOptions& options,
+                            MachinePeaks& peaks) {
+  const Gemm& gemm = kernel.gemm;
+  const GemmSpec& spec = gemm.spec();
+  GemmReport report;
+  report.spec = spec;
+  report.code = gemm.code();
+  report.decisions = gemm.decisions();
+  report.create_seconds = kernel.seconds;
+  report.threads = options.threads;
+  report.check_extent = options.check;
+
+  const double pack_start = now_seconds();
+  const Result<PackedWeights> packed = gemm.pack(data.b.view());
+  report.pack_seconds = now_seconds() - pack_start;
+  if (!packed.ok()) return packed.failure();
+  report.packed_bytes = packed->bytes();
+
+  std::vector<std::uint8_t> d(static_cast<std::size_t>(spec.m * spec.n * bytes_of(spec.output)));
+  GemmOperands operands;
+  operands.alpha = data.alpha();
+  operands.d = d.data();
+  const RunOptions run_options{.threads = options.threads};
+  const QuantizedView a = data.a.view();
+  if (const Status ran = gemm.run(a, *packed, operands, run_options, &report.stats); !ran.ok()) {
+    return ran.failure();
+  }
+  if (options.check != CheckExtent::none) {
+    const Result<CheckResult> check =
+        check_gemm(spec, a, data.b.view(), operands,
+                   {.extent = options.check, .threads = options.threads, .progress = options.progress});
+    if (!check.ok()) return check.failure();
+    report.check = *check;
+  }
+  if (options.relative_error) report.error = relative_error(spec, data.x, data.w, d.data());
+
+  Status timed;
+  report.times = repeat(options.repeat, [&] {
+    const Status ran = gemm.run(a, *packed, operands, run_options);
+    if (!ran.ok()) timed = ran;
+  });
+  if (!timed.ok()) return timed.failure();
+  report.bound = gemm_bound(spec, report.code.isa, report.packed_bytes, options.threads, peaks);
+  return report;
+}
+
+}  // namespace fourge::bench

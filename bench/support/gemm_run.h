@@ -1,0 +1,67 @@
+// One product measured: checked first, then timed, then placed under its bound.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bench/peaks/timing.h"
+#include "bench/support/gemm_check.h"
+#include "bench/support/gemm_data.h"
+#include "bench/support/roofline.h"
+#include "fourge/gemm.h"
+
+namespace fourge::bench {
+
+/// What OpenMP would use.
+int default_threads();
+
+/// A kernel and how long it took to have it: generated, or found in the cache.
+struct TimedGemm {
+  Gemm gemm;
+  double seconds = 0;
+};
+Result<TimedGemm> create_gemm(const GemmSpec& spec, const GemmOptions& options = {});
+
+struct GemmRunOptions {
+  int threads = 1;
+  CheckExtent check = CheckExtent::all;
+  RepeatOptions repeat;
+  bool relative_error = true;
+  std::function<void(std::int64_t)> progress = {};  // as CheckOptions::progress
+};
+
+/// What is known of a product once it has run.
+struct GemmReport {
+  GemmSpec spec;
+  KernelCode code;
+  std::vector<std::string> decisions;
+  int threads = 1;
+  std::int64_t packed_bytes = 0;
+  double create_seconds = 0;
+  double pack_seconds = 0;
+  Times times;
+  RunStats stats;
+  CheckResult check;
+  CheckExtent check_extent = CheckExtent::none;
+  std::optional<RelativeError> error;
+  std::optional<Bound> bound;
+
+  double operations() const {
+    return 2.0 * static_cast<double>(spec.m) * static_cast<double>(spec.n) * static_cast<double>(spec.k);
+  }
+  double gflops() const { return operations() / times.best() / 1e9; }
+  double weight_gbps() const { return static_cast<double>(packed_bytes) / times.best() / 1e9; }
+  std::optional<double> bound_fraction() const {
+    if (!bound) return std::nullopt;
+    return bound->seconds / times.best();
+  }
+};
+
+/// Packs data.b, runs once and checks, then times. Errors: what Gemm says.
+Result<GemmReport> run_gemm(const TimedGemm& kernel, const GemmData& data, const GemmRunOptions& options,
+                            MachinePeaks& peaks);
+
+}  // namespace fourge::bench
