@@ -11,12 +11,6 @@ constexpr GemmKernelEntry kGemmKernels[] = {
 #include "jit/kernels.inc"
 };
 
-// Levels of one architecture are ordered; neon stands apart and only scalar lies below it.
-bool above(Isa isa, Isa cap) {
-  if (isa == Isa::neon || cap == Isa::neon) return isa != Isa::scalar && isa != cap;
-  return isa > cap;
-}
-
 std::string why_not(const GemmKernelEntry& entry, const GemmSpec& spec, const CpuFeatures& features,
                     Isa max_isa, const char* kernel) {
   if (kernel != nullptr && entry.name(spec) != kernel) return "another kernel was asked for by name";

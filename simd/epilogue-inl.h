@@ -49,9 +49,8 @@ HWY_INLINE hn::Vec<hn::Half<D>> fused_half(D, hn::Vec<hn::Half<D>> a, hn::Vec<hn
 template <class D>
 HWY_INLINE hn::Vec<D> fused_multiply_add(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Vec<D> c) {
   const hn::Half<D> dh;
-  return hn::Combine(
-      d, fused_half(d, hn::UpperHalf(dh, a), hn::UpperHalf(dh, b), hn::UpperHalf(dh, c)),
-      fused_half(d, hn::LowerHalf(dh, a), hn::LowerHalf(dh, b), hn::LowerHalf(dh, c)));
+  return hn::Combine(d, fused_half(d, hn::UpperHalf(dh, a), hn::UpperHalf(dh, b), hn::UpperHalf(dh, c)),
+                     fused_half(d, hn::LowerHalf(dh, a), hn::LowerHalf(dh, b), hn::LowerHalf(dh, c)));
 }
 #endif
 

@@ -6,8 +6,8 @@
 // B, 4-bit, three streams, each [panel][step]:
 //   codes         512 bytes: vector v (0..7) holds the quads 2v (low nibbles) and 2v + 1 (high nibbles); byte
 //                 4 * column + t of a vector = element k = 4 * quad + t of that column
-//   scales        16 bytes for each stored scale of a step (4 for blocks of 16, 2 for blocks of 32), by column
-//   certificates  PanelCertificate, 32 bytes
+//   scales        16 bytes for each stored scale of a step (4 for blocks of 16, 2 for blocks of 32), by
+//   column certificates  PanelCertificate, 32 bytes
 // 512 + 64 + 32 bytes for 1,024 weights = 4.75 bits a weight (NVFP4), 4.5 (MXFP4).
 //
 // A, prepared at every call: ActivationStep [step][row], 128 bytes.

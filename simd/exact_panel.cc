@@ -12,8 +12,8 @@
 #include "simd/foreach_target.h"  // after HWY_TARGET_INCLUDE
 
 #if FOURGE_SIMD_TARGET
-#include "simd/exact_dots-inl.h"
 #include "simd/epilogue-inl.h"
+#include "simd/exact_dots-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fourge::simd::HWY_NAMESPACE {
@@ -75,7 +75,7 @@ constexpr ScaleTable make_scale_table(ElementFormat format) {
     const bool nan = scale.kind == NumberKind::nan;
     const bool zero_ue4m3 = format == ElementFormat::ue4m3 && scale.is_zero();
     table.value[code] = nan ? 0.0f : std::bit_cast<float>(f32_bits_of(scale));
-    table.exponent[code] = static_cast<std::int16_t>(nan ? static_cast<int>(kNanScaleExponent)
+    table.exponent[code] = static_cast<std::int16_t>(nan          ? static_cast<int>(kNanScaleExponent)
                                                      : zero_ue4m3 ? kZeroScaleExponent
                                                                   : scale.exponent);
   }
@@ -105,8 +105,7 @@ struct GroupDots {
 HWY_INLINE hn::Vec<F64> power_of_two(hn::Vec<I32Half> exponent) {
   const I64 d;
   const I32Half d32;
-  return hn::BitCast(
-      F64(), hn::ShiftLeft<52>(hn::PromoteTo(d, hn::Add(exponent, hn::Set(d32, 1023)))));
+  return hn::BitCast(F64(), hn::ShiftLeft<52>(hn::PromoteTo(d, hn::Add(exponent, hn::Set(d32, 1023)))));
 }
 
 // numerics.md 4.2 for every input, Lanes(F64) columns from `column` on: align to the largest exponent,
@@ -115,8 +114,8 @@ HWY_INLINE hn::Vec<F64> power_of_two(hn::Vec<I32Half> exponent) {
 //   the sum of the truncated terms is an integer below 2^50.
 // Called with the rounding mode toward zero.
 template <Format kFormat>
-HWY_INLINE void general_columns(const PanelStep<kFormat>& b, const ActivationStep& a,
-                                const GroupDots& dots, std::size_t column, float* acc) {
+HWY_INLINE void general_columns(const PanelStep<kFormat>& b, const ActivationStep& a, const GroupDots& dots,
+                                std::size_t column, float* acc) {
   const F64 d;
   const I32Half di;
   const F32Half df;
@@ -177,7 +176,7 @@ HWY_INLINE hn::Vec<F32> scaled_sum(const PanelStep<kFormat>& b, const Activation
   auto sum = hn::Zero(d);
   for (int s = 0; s < PanelStep<kFormat>::kScales; ++s) {
     auto dot = group_dot(quads, a, s * kPerScale, column);
-    for (int g = s * kPerScale + 1; g < (s + 1) * kPerScale; ++g) 
+    for (int g = s * kPerScale + 1; g < (s + 1) * kPerScale; ++g)
       dot = hn::Add(dot, group_dot(quads, a, g, column));
     const auto scaled = hn::Mul(hn::ConvertTo(d, dot), hn::Load(d, b.scale[s] + column));
     sum = hn::MulAdd(scaled, hn::Set(d, a.scale[s * kPerScale]), sum);

@@ -40,7 +40,7 @@ Result<jit::Isa> level_cap(const GemmOptions& options) {
   if (options.max_isa != nullptr) {
     const auto isa = jit::parse_isa(options.max_isa);
     if (isa.has_value()) return *isa;
-    return {Error::kBadArgument, "expected scalar, sse4, avx2, avx512, amx or neon", options.max_isa};
+    return {Error::kBadArgument, jit::kExpectedIsa, options.max_isa};
   }
   const auto& environment = jit::environment_max_isa();
   if (!environment.ok()) return environment.failure();
