@@ -239,9 +239,8 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_scalar(const GemmSpec& spec
   return std::shared_ptr<const GemmKernel>(std::make_shared<ExactScalar>(spec));
 }
 
-Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec, simd::Target target,
-                                                          bool only_general) {
-  const ExactPanelFunction function = simd::exact_panel(target, spec, only_general);
+Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec, simd::Target target) {
+  const ExactPanelFunction function = simd::exact_panel(target, spec);
   if (function == nullptr)
     return {Error::kUnsupportedIsa, "simd/ was not compiled for this target", simd::name_of(target)};
   return std::shared_ptr<const GemmKernel>(std::make_shared<ExactSimd>(spec, target, function));

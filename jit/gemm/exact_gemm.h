@@ -14,12 +14,11 @@ const char* exact_refusal(const GemmSpec& spec);
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_scalar(const GemmSpec& spec);
 
-/// The panel of simd/ for one target. only_general: the short path is never taken (tests, benches).
-Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec, simd::Target target,
-                                                          bool only_general);
+/// The panel of simd/ for one target.
+Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec, simd::Target target);
 template <simd::Target kTarget>
 Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec) {
-  return make_exact_simd(spec, kTarget, false);
+  return make_exact_simd(spec, kTarget);
 }
 
 #if defined(__x86_64__)
