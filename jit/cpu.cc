@@ -55,9 +55,11 @@ CpuFeatures detect() {
   const bool os_avx = (state & 0x6) == 0x6, os_avx512 = (state & 0xe6) == 0xe6;
   const bool os_amx = (state & 0x60000) == 0x60000;
   f.sse4_1 = bit(leaf1.ecx, 19);
+  f.sse4_2 = bit(leaf1.ecx, 9) && bit(leaf1.ecx, 20);  // SSSE3 too
   f.fma = os_avx && bit(leaf1.ecx, 12);
   f.f16c = os_avx && bit(leaf1.ecx, 29);
   f.avx2 = os_avx && bit(leaf7.ebx, 5);
+  f.bmi2 = bit(leaf7.ebx, 3) && bit(leaf7.ebx, 8);
   f.gfni = os_avx && bit(leaf7.ecx, 8);
   f.avx512f = os_avx512 && bit(leaf7.ebx, 16);
   f.avx512dq = os_avx512 && bit(leaf7.ebx, 17);
@@ -107,9 +109,16 @@ std::string detect_name() {
 
 CpuFeatures detect() {
   CpuFeatures f;
-#if defined(__aarch64__) && defined(__linux__)
-  constexpr unsigned long kHwcapAsimdDp = 1ul << 20;
+#if defined(__aarch64__)
+  f.neon = true;
+#if defined(__linux__)
+  // Linux, arch/arm64/include/uapi/asm/hwcap.h.
+  constexpr unsigned long kHwcapAsimdDp = 1ul << 20, kHwcapSve = 1ul << 22;
   f.neon_dotprod = (getauxval(AT_HWCAP) & kHwcapAsimdDp) != 0;
+  f.sve = (getauxval(AT_HWCAP) & kHwcapSve) != 0;
+#elif defined(__APPLE__)
+  f.neon_dotprod = true;  // every Apple processor that runs macOS
+#endif
 #endif
   return f;
 }
@@ -125,28 +134,37 @@ const char* CpuFeatures::missing_for(Isa isa) const {
     case Isa::scalar:
       return nullptr;
     case Isa::sse4:
-      return sse4_1 ? nullptr : "no SSE4.1";
+      return sse4_1 && sse4_2 ? nullptr : "no SSE4.2";
     case Isa::avx2:
-      return !avx2 ? "no AVX2" : !fma ? "no FMA" : nullptr;
+      if (const char* reason = missing_for(Isa::sse4)) return reason;
+      return !avx2 ? "no AVX2" : !fma ? "no FMA" : !f16c ? "no F16C" : !bmi2 ? "no BMI2" : nullptr;
     case Isa::amx:
       if (const char* reason = missing_for(Isa::avx512)) return reason;
       if (!avx512_fp16) return "no AVX-512 FP16";
       if (amx_tile && amx_bf16) return nullptr;
       return *amx_refusal != '\0' ? amx_refusal : "no AMX-BF16";
     case Isa::avx512:
+      if (const char* reason = missing_for(Isa::avx2)) return reason;
       if (!(avx512f && avx512bw && avx512dq && avx512vl)) return "no AVX-512 F+BW+DQ+VL";
       return avx512_vnni ? nullptr : "no AVX-512 VNNI";
     case Isa::neon:
+      return neon ? nullptr : "no Advanced SIMD: not a 64-bit Arm";
+    case Isa::dotprod:
+      if (const char* reason = missing_for(Isa::neon)) return reason;
       return neon_dotprod ? nullptr : "no Armv8.2 dot products";
+    case Isa::sve:
+      if (const char* reason = missing_for(Isa::neon)) return reason;
+      return sve ? nullptr : "no SVE";
   }
   return "unknown level";
 }
 
 Isa CpuFeatures::best() const {
-  for (Isa isa : {Isa::neon, Isa::amx, Isa::avx512, Isa::avx2, Isa::sse4}) {
-    if (missing_for(isa) == nullptr) return isa;
+  Isa best = Isa::scalar;
+  for (Isa isa : kIsas) {
+    if (missing_for(isa) == nullptr) best = isa;
   }
-  return Isa::scalar;
+  return best;
 }
 
 const CpuFeatures& host_features() {
@@ -162,7 +180,7 @@ const CacheSizes& host_caches() {
 }
 
 std::optional<Isa> parse_isa(std::string_view name) {
-  for (Isa isa : {Isa::scalar, Isa::sse4, Isa::avx2, Isa::avx512, Isa::amx, Isa::neon}) {
+  for (Isa isa : kIsas) {
     if (name == name_of(isa)) return isa;
   }
   return std::nullopt;
@@ -174,8 +192,7 @@ const Result<std::optional<Isa>>& environment_max_isa() {
     if (text == nullptr || *text == '\0') return std::optional<Isa>();
     const std::optional<Isa> isa = parse_isa(text);
     if (isa.has_value()) return isa;
-    return Failure{Error::kBadArgument, "expected scalar, sse4, avx2, avx512, amx or neon",
-                   std::string("FOURGE_MAX_ISA=") + text};
+    return Failure{Error::kBadArgument, kExpectedIsa, std::string("FOURGE_MAX_ISA=") + text};
   }();
   return value;
 }

@@ -11,6 +11,7 @@
 #include "jit/gemm/exact_operands.h"
 #include "jit/gemm/exact_panel_scalar.h"
 #include "jit/workspace.h"
+#include "simd/exact_panel.h"
 #if defined(__x86_64__)
 #include "jit/x86/gemm_exact_vnni.h"
 #endif
@@ -162,6 +163,36 @@ class ExactFunction final : public ExactGemm {
   ExactPanelFunction function_;
 };
 
+// What the registry calls a target: the last part of a kernel's name, and the level.
+const char* isa_variant_of(simd::Target target) {
+  return target == simd::Target::avx3 ? "avx512_highway" : simd::name_of(target);
+}
+const char* isa_name_of(simd::Target target) {
+  return target == simd::Target::avx3 ? "avx512" : simd::name_of(target);
+}
+
+class ExactSimd final : public ExactGemm {
+ public:
+  ExactSimd(const GemmSpec& spec, simd::Target target, ExactPanelFunction panel)
+      : ExactGemm(spec.format), spec_(spec), target_(target), panel_(panel) {}
+  KernelCode code() const override {
+    return {gemm_kernel_name(spec_, "1x16x64", isa_variant_of(target_)),
+            isa_name_of(target_),
+            exactness(),
+            {},
+            {},
+            "compiled from simd/exact_panel.cc"};
+  }
+
+ protected:
+  ExactPanelFunction function(const GemmSpec&) const override { return panel_; }
+
+ private:
+  GemmSpec spec_;
+  simd::Target target_;
+  ExactPanelFunction panel_;
+};
+
 #if defined(__x86_64__)
 class ExactVnni final : public ExactGemm {
  public:
@@ -206,6 +237,13 @@ const char* exact_refusal(const GemmSpec& spec) {
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_scalar(const GemmSpec& spec) {
   return std::shared_ptr<const GemmKernel>(std::make_shared<ExactScalar>(spec));
+}
+
+Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec, simd::Target target) {
+  const ExactPanelFunction function = simd::exact_panel(target, spec);
+  if (function == nullptr)
+    return {Error::kUnsupportedIsa, "simd/ was not compiled for this target", simd::name_of(target)};
+  return std::shared_ptr<const GemmKernel>(std::make_shared<ExactSimd>(spec, target, function));
 }
 
 #if defined(__x86_64__)

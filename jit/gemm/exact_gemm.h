@@ -5,6 +5,7 @@
 
 #include "jit/gemm/exact_operands.h"
 #include "jit/gemm/gemm_kernel.h"
+#include "simd/target.h"
 
 namespace fourge::jit {
 
@@ -12,6 +13,14 @@ namespace fourge::jit {
 const char* exact_refusal(const GemmSpec& spec);
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_scalar(const GemmSpec& spec);
+
+/// The panel of simd/ for one target.
+Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec, simd::Target target);
+template <simd::Target kTarget>
+Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec) {
+  return make_exact_simd(spec, kTarget);
+}
+
 #if defined(__x86_64__)
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec);
 #endif

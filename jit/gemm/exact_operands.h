@@ -1,116 +1,34 @@
-// Operands of the exact GEMM kernels without AMX: what the generated code reads.
-//
-// One step = K 64 = one tensor-core instruction = four groups of 16. A panel = 16 columns of the product
-// (rows of B).
-//
-// B, 4-bit, four streams, each [panel][step]:
-//   codes         512 bytes: vector v (0..7) holds the quads 2v (low nibbles) and 2v + 1 (high nibbles); byte
-//                 4 * column + t of a vector = element k = 4 * quad + t of that column
-//   scales        16 bytes for each stored scale of a step (4 for blocks of 16, 2 for blocks of 32), by
-//   column certificates  PanelCertificate, 32 bytes
-// 512 + 64 + 32 bytes for 1,024 weights = 4.75 bits a weight (NVFP4), 4.5 (MXFP4).
-//
-// A, prepared at every call: ActivationStep [step][row], 128 bytes.
+// Preparing operands of the exact GEMM kernels without AMX. Their layout: simd/exact_operands.h.
 #pragma once
 
 #include <cstdint>
 
 #include "fourge/matrix.h"
+#include "simd/exact_operands.h"
 
 namespace fourge::jit {
 
-inline constexpr int kStepK = 64;      // k of one instruction
-inline constexpr int kGroups = 4;      // groups of 16 products in it
-inline constexpr int kPanelCols = 16;  // f32 lanes of a zmm
-inline constexpr std::int64_t kPanelCodeBytes = kStepK * kPanelCols / 2;
-
-constexpr int stored_scales(Format format) { return kStepK / info(format).block; }
-constexpr std::int64_t panel_scale_bytes(Format format) {
-  return std::int64_t{kPanelCols} * stored_scales(format);
-}
-
-// Exponents of scales as the tensor core sees them: a zero ue4m3 scale counts as -126 (numerics.md 4.2).
-inline constexpr int kZeroScaleExponent = -126;
-// Stands for a NaN scale in the f32 exponent arrays: above every true sum of exponents.
-inline constexpr float kNanScaleExponent = 4096.0f;
-
-/// Certificates (docs/certificates.md). With
-///   emax  = largest scale exponent of the step, zero groups included,
-///   key   = 16 * log2 of the larger of ||a'|| / 2^u and 2^(emax - emin + 6 (ue4m3) or + 3 (ue8m0)),
-///           where u = exponent of the last place of any nonzero a' = element * scale of the step, rounded
-///           up,
-/// a vector of the product may take the short path when key_A + key_B < 16 * 24 and
-/// 2^(emax_A + emax_B - 12) <= |c| < 2^(emax_A + emax_B + 16), or c = 0.
-inline constexpr std::int32_t kKeyLimit = 16 * 24;
-inline constexpr std::int32_t kNeverKey = 1 << 20;  // NaN scale, or an exponent beyond what f32 products hold
-inline constexpr int kLowerBound = -12;
-inline constexpr int kBoundBinades = 28;
-// ue8m0: |exponent| <= 50 keeps every product, bound and sum inside f32's normal range.
-inline constexpr int kMaxUe8m0Exponent = 50;
-
-struct PanelCertificate {
-  std::uint8_t emax[kPanelCols];  // biased by 128
-  std::int32_t key;               // the largest of the 16 columns
-  std::int32_t unused[3];
-};
-static_assert(sizeof(PanelCertificate) == 32);
-
-/// The bounds of one panel over one segment: the smallest unit and the largest norm of its columns.
-struct SegmentBound {
-  float norm, unit;
-};
-inline constexpr int kSegmentSteps = 8;  // K = 512
-constexpr std::int64_t segments_of(std::int64_t steps) { return (steps + kSegmentSteps - 1) / kSegmentSteps; }
-
-struct ActivationStep {
-  std::int8_t codes[kStepK];   // twice the element
-  std::int32_t bias[kGroups];  // -12 * sum of a group's codes: B is stored biased by 12
-  float scale[kGroups];        // scale / 4: undoes both factors of two
-  float exponent[kGroups];     // of the scale
-  std::int32_t lower;  // (emax + 127 - 12 - 128) << 23: plus B's biased emax << 23 = bits of the bound
-  std::int32_t key;
-  std::int32_t unused[2];
-};
-static_assert(sizeof(ActivationStep) == 128);
-
-/// One call: rows x 16 outputs (one panel), all steps. Strides in bytes.
-struct ExactPanelArgs {
-  const ActivationStep* a;  // [step][row]
-  std::int64_t a_stride;    // from step to step
-  const std::uint8_t* codes;
-  const std::uint8_t* scales;
-  const PanelCertificate* certificates;
-  float* acc;          // [rows][16], 64-byte aligned: C on entry, overwritten
-  std::int64_t rows;   // >= 1
-  std::int64_t steps;  // 0: only the epilogue
-  const float* bias;   // [16], read when the epilogue has a bias
-  void* d;             // row 0, column 0 of the panel in the output
-  std::int64_t d_stride;
-  float alpha;
-  std::uint32_t columns;         // mask of valid columns
-  std::int64_t general_vectors;  // out: how many (row, step) vectors took the general path
-};
-
-using ExactPanelFunction = void (*)(ExactPanelArgs*);
-
-/// Streams of packed weights inside one buffer of 64-byte aligned streams.
-struct PanelStreams {
-  std::int64_t panels = 0, steps = 0;
-  std::int64_t scales_offset = 0, certificates_offset = 0, segments_offset = 0, bytes = 0;
-
-  static constexpr PanelStreams of(Format format, std::int64_t n, std::int64_t k) {
-    PanelStreams s;
-    s.panels = (n + kPanelCols - 1) / kPanelCols;
-    s.steps = (k + kStepK - 1) / kStepK;
-    s.scales_offset = round_up(s.panels * s.steps * kPanelCodeBytes, 64);
-    s.certificates_offset = round_up(s.scales_offset + s.panels * s.steps * panel_scale_bytes(format), 64);
-    s.segments_offset =
-        s.certificates_offset + s.panels * s.steps * static_cast<std::int64_t>(sizeof(PanelCertificate));
-    s.bytes =
-        s.segments_offset + s.panels * segments_of(s.steps) * static_cast<std::int64_t>(sizeof(SegmentBound));
-    return s;
-  }
-};
+using simd::ActivationStep;
+using simd::ExactPanelArgs;
+using simd::ExactPanelFunction;
+using simd::kBoundBinades;
+using simd::kGroups;
+using simd::kKeyLimit;
+using simd::kLowerBound;
+using simd::kMaxUe8m0Exponent;
+using simd::kNanScaleExponent;
+using simd::kNeverKey;
+using simd::kPanelCodeBytes;
+using simd::kPanelCols;
+using simd::kSegmentSteps;
+using simd::kStepK;
+using simd::kZeroScaleExponent;
+using simd::panel_scale_bytes;
+using simd::PanelCertificate;
+using simd::PanelStreams;
+using simd::SegmentBound;
+using simd::segments_of;
+using simd::stored_scales;
 
 /// Packs panel `panel` of b (n x k, any layout) into its place in `packed` (PanelStreams::of(...).bytes
 /// bytes). Columns beyond n and a last partial step are zero codes with zero scales.
