@@ -9,6 +9,7 @@ namespace fourge::cli {
 
 class Context;
 
+void add_eval_command(CLI::App& app, Context& context);
 void add_layout_command(CLI::App& app, Context& context);
 void add_quantize_tensor_command(CLI::App& app, Context& context);
 

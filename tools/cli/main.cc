@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   app.footer("Exit codes: 0 done and true, 1 checked and false, 2 bad use or bad input.");
 
   Context context;
+  add_eval_command(app, context);
   add_layout_command(app, context);
   add_quantize_tensor_command(app, context);
 
