@@ -33,10 +33,6 @@ struct Choice {
   std::vector<std::string> decisions;  // "NAME: chosen" or "NAME: why not", in registry order
 };
 
-/// Whether `isa` lies above the cap. Levels of one architecture are ordered; neon stands apart and only
-/// scalar lies below it.
-bool above(Isa isa, Isa cap);
-
 /// options.max_isa, else FOURGE_MAX_ISA, else the best level of this machine. kBadArgument for a bad name.
 Result<Isa> level_cap(const KernelOptions& options);
 

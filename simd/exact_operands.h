@@ -107,8 +107,8 @@ struct PanelStreams {
     s.certificates_offset = round_up(s.scales_offset + s.panels * s.steps * panel_scale_bytes(format), 64);
     s.segments_offset =
         s.certificates_offset + s.panels * s.steps * static_cast<std::int64_t>(sizeof(PanelCertificate));
-    s.bytes = s.segments_offset +
-              s.panels * segments_of(s.steps) * static_cast<std::int64_t>(sizeof(SegmentBound));
+    s.bytes =
+        s.segments_offset + s.panels * segments_of(s.steps) * static_cast<std::int64_t>(sizeof(SegmentBound));
     return s;
   }
 };

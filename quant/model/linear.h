@@ -1,0 +1,107 @@
+// The linear layers of a block, grouped by their common input: what a group does to its input (rotation,
+// 4-bit quantisation) happens once.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fourge/error.h"
+#include "fourge/gemm.h"
+#include "fourge/quantize.h"
+#include "quant/model/config.h"
+#include "quant/model/weight.h"
+
+namespace fourge::quant {
+
+enum class Linear : std::uint8_t { q, k, v, o, gate, up, down };
+inline constexpr std::array<Linear, 7> kLinears = {Linear::q,    Linear::k,  Linear::v,   Linear::o,
+                                                   Linear::gate, Linear::up, Linear::down};
+enum class Group : std::uint8_t { qkv, o, gate_up, down };
+inline constexpr std::array<Group, 4> kGroups = {Group::qkv, Group::o, Group::gate_up, Group::down};
+
+constexpr Group group_of(Linear linear) {
+  switch (linear) {
+    case Linear::q:
+    case Linear::k:
+    case Linear::v:
+      return Group::qkv;
+    case Linear::o:
+      return Group::o;
+    case Linear::gate:
+    case Linear::up:
+      return Group::gate_up;
+    case Linear::down:
+      return Group::down;
+  }
+  return Group::qkv;
+}
+/// The layers that share the group's input.
+std::span<const Linear> linears_of(Group group);
+
+/// "self_attn.q_proj"
+const char* module_name(Linear linear);
+/// "model.layers.3.self_attn.q_proj"
+std::string module_path(std::int64_t layer, Linear linear);
+
+struct LinearShape {
+  std::int64_t rows, cols;
+};
+LinearShape shape_of(const ModelConfig& config, Linear linear);
+
+/// What happens to a group's input before its products.
+struct InputTransform {
+  std::int64_t rotation = 1;  // order of the Hadamard blocks; 1: none
+  bool quantized = false;     // W4A4
+  Format format = Format::nvfp4;
+  ScaleRule rule = ScaleRule::static_6;
+  float amax = 0.0f;  // of the tensor, fixed by calibration; 0: each call's own
+
+  bool operator==(const InputTransform&) const = default;
+};
+
+/// The input of a group after its transform: codes where it is quantised, else values.
+class GroupInput {
+ public:
+  /// x: tokens x cols. The quantised form keeps decoded values too when `keep_values`.
+  static Result<GroupInput> of(std::span<const float> x, std::int64_t tokens, std::int64_t cols,
+                               const InputTransform& transform, bool keep_values);
+
+  std::int64_t tokens() const { return tokens_; }
+  std::int64_t cols() const { return cols_; }
+  const QuantizedMatrix* quantized() const { return matrix_ ? &*matrix_ : nullptr; }
+  /// The values that enter an f32 product, and what the product has yet to be multiplied with.
+  std::span<const float> values() const { return values_; }
+  float output_scale() const { return output_scale_; }
+
+ private:
+  std::int64_t tokens_ = 0, cols_ = 0;
+  std::vector<float> values_;
+  std::optional<QuantizedMatrix> matrix_;
+  float output_scale_ = 1.0f;
+};
+
+/// One linear layer, ready to multiply.
+class LinearLayer {
+ public:
+  LinearLayer() = default;
+  explicit LinearLayer(Weight weight) : weight_(std::move(weight)) {}
+
+  const Weight& weight() const { return weight_; }
+  /// out = input * weight^T, tokens x rows. Numerics::blackwell goes through the bit-exact GEMM when both
+  /// sides are 4-bit of one format, and is refused otherwise.
+  Status apply(const GroupInput& input, Numerics numerics, float* out);
+
+ private:
+  Status apply_blackwell(const GroupInput& input, float* out);
+
+  Weight weight_;
+  std::optional<Gemm> gemm_;  // of the last number of tokens
+  std::optional<PackedWeights> packed_;
+};
+
+}  // namespace fourge::quant

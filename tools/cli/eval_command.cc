@@ -1,0 +1,68 @@
+// fourge eval: bits per byte of a text under a model folder.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "quant/model/evaluate.h"
+#include "quant/model/load.h"
+#include "tools/cli/commands.h"
+#include "tools/cli/context.h"
+#include "tools/cli/options.h"
+#include "tools/cli/progress.h"
+
+namespace fourge::cli {
+namespace {
+
+struct EvalOptions {
+  std::string model;
+  std::string text;
+  quant::TokenEncoding encoding = quant::TokenEncoding::automatic;
+  std::int64_t window = 0;
+  std::int64_t max_bytes = 0;
+  Numerics numerics = Numerics::fast;
+};
+
+Result<Outcome> run(const EvalOptions& options, Context& context) {
+  const Result<quant::Checkpoint> checkpoint = quant::Checkpoint::open(options.model);
+  if (!checkpoint) return checkpoint.failure();
+  const auto start = std::chrono::steady_clock::now();
+  Result<quant::LanguageModel> model = quant::load_float_model(*checkpoint);
+  if (!model) return model.failure();
+  model->numerics = options.numerics;
+  const std::int64_t window = options.window > 0 ? options.window : model->config.context;
+  const Result<std::vector<std::uint32_t>> ids =
+      quant::read_tokens(options.text, options.encoding, model->config.vocabulary, options.max_bytes);
+  if (!ids) return ids.failure();
+
+  Progress progress("eval", (static_cast<std::int64_t>(ids->size()) + window - 1) / window);
+  const Result<quant::Evaluation> result =
+      quant::evaluate(*model, *ids, window, [&progress] { progress.advance(); });
+  if (!result) return result.failure();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  context.print({{"bits_per_byte", result->bits_per_token()},
+                 {"perplexity", result->perplexity()},
+                 {"bytes", result->scored_tokens},
+                 {"windows", result->windows},
+                 {"seconds", seconds}});
+  return Outcome::kTrue;
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& app, Context& context) {
+  auto options = std::make_shared<EvalOptions>();
+  CLI::App* command = app.add_subcommand("eval", "Measure bits per byte of a text under a model");
+  command->add_option("MODEL_DIR", options->model, "Folder with config.json and safetensors")->required();
+  command->add_option("--text", options->text, "Text, or token ids")->required();
+  add_count(*command, "--window", options->window, 2, 1 << 24,
+            "Tokens a window (default: the model's context)");
+  add_count(*command, "--max-bytes", options->max_bytes, 2, std::int64_t{1} << 40, "Read no more than this");
+  context.add_json_flag(*command);
+  context.on_run(*command, [options, &context] { return run(*options, context); });
+}
+
+}  // namespace fourge::cli
