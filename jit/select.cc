@@ -8,8 +8,8 @@ namespace fourge::jit {
 namespace {
 
 constexpr GemmKernelEntry kGemmKernels[] = {
-#define FOURGE_GEMM_KERNEL(tile, isa_variant, isa, numerics, refusal, make) \
-  {tile, isa_variant, isa, numerics, refusal, make},
+#define FOURGE_GEMM_KERNEL(tile, isa_variant, isa, numerics, smallest_m, refusal, make) \
+  {tile, isa_variant, isa, numerics, smallest_m, refusal, make},
 #include "jit/kernels.inc"
 };
 
@@ -18,6 +18,9 @@ std::string why_not(const GemmKernelEntry& entry, const GemmSpec& spec, const Cp
   if (kernel != nullptr && entry.name(spec) != kernel) return "another kernel was asked for by name";
   if (entry.numerics != spec.numerics) return std::string("computes numerics ") + name_of(entry.numerics);
   if (const char* reason = entry.refusal(spec)) return reason;
+  if (kernel == nullptr && spec.m < entry.smallest_m) {
+    return "pays from m = " + std::to_string(entry.smallest_m) + " on";
+  }
   if (above(entry.isa, max_isa)) return std::string("above the level cap ") + name_of(max_isa);
   if (const char* missing = features.missing_for(entry.isa)) return missing;
   return {};

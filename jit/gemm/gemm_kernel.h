@@ -32,6 +32,7 @@ struct GemmKernelEntry {
   const char* isa_variant;  // the name's last part
   Isa isa;
   Numerics numerics;                             // blackwell: bit_exact(the tensor core's model)
+  std::int64_t smallest_m;                       // fewer rows: dispatch prefers the next kernel
   const char* (*refusal)(const GemmSpec& spec);  // null: takes the spec; else the reason
   Result<std::shared_ptr<const GemmKernel>> (*make)(const GemmSpec& spec);
 
