@@ -51,9 +51,14 @@ struct TermLine {
   std::int64_t kept = 0;  // units of the sum
 };
 
+// A code with the digits of its format: "3c00", "7", "1f".
+std::string code_text(ElementFormat format, std::uint32_t code) {
+  return fmt::format("{:0{}x}", code, info(format).storage_bits / 4);
+}
+
 std::string element_operands(const OutputOperands& x, int k) {
-  return fmt::format("{:x} * {:x}", reference::element_code(x.a_format, x.k, x.a, k),
-                     reference::element_code(x.b_format, x.k, x.b, k));
+  return code_text(x.a_format, reference::element_code(x.a_format, x.k, x.a, k)) + " * " +
+         code_text(x.b_format, reference::element_code(x.b_format, x.k, x.b, k));
 }
 
 // `position` counts the products of all sums before this one.

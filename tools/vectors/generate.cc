@@ -97,12 +97,13 @@ std::uint32_t TileGenerator::edge(ElementFormat format) {
   const FormatInfo f = info(format);
   const std::uint32_t normal = 1u << f.fraction_bits;
   const std::uint32_t one = static_cast<std::uint32_t>(f.bias) << f.fraction_bits;
-  const std::uint32_t finite[] = {0, 0, 1, normal - 1, normal, one, one + 1, f.max_code()};
+  const std::uint32_t finite[] = {0,       0,   1,       normal - 1,       normal,
+                                  one - 1, one, one + 1, f.max_code() - 1, f.max_code()};
   if (has_specials_ && f.specials != Specials::none && random_.chance(2)) {
     const std::uint32_t first = f.max_code() + 1, last = (1u << (f.exponent_bits + f.fraction_bits)) - 1;
     return in_place(format, random_.chance(70) ? first : last);
   }
-  return in_place(format, finite[random_.between(0, 7)]);
+  return in_place(format, finite[random_.between(0, 9)]);
 }
 
 std::uint32_t TileGenerator::element(ElementFormat format, Band band) {
