@@ -5,6 +5,9 @@
 //   scale  = ue4m3((block amax / q_max) * encode)                        rne, satfinite
 //   code   = e2m1(x * min(1 / (decode * scale), FLT_MAX))                rne, satfinite; 0 where scale is 0
 //
+// A tensor whose amax is below q_max * s_max / FLT_MAX (7.9e-36) has its encode clamped: as on a GPU its
+// values come back too small.
+//
 // Four Over Six also tries scale = ue4m3(((block amax / 6) * encode) * 1.5), which maps the block's largest
 // value to 4, and keeps it where the error is smaller (a tie keeps 6):
 //
@@ -26,7 +29,7 @@ namespace fourge::quant {
 
 /// The tensor-wide constants of one quantisation.
 struct Nvfp4Scaling {
-  /// amax: positive and finite.
+  /// amax: finite and not negative; 0 gives encode = FLT_MAX, and blocks of zeros keep a scale of 0.
   static Nvfp4Scaling of(ScaleRule rule, float amax);
 
   ScaleRule rule;

@@ -117,7 +117,6 @@ Result<QuantizedMatrix> quantize_with_amax(std::span<const float> values, std::i
   out.scales.resize(static_cast<std::size_t>(scale_bytes(spec.layout, rows, out.scale_cols())));
   const bool two_level = spec.format == Format::nvfp4;
   if (two_level) out.tensor_scale = TensorScale::decode_multiplier(nvfp4_tensor_scale(spec.rule, amax));
-  if (two_level && amax == 0.0f) return out;
 
   const Nvfp4Scaling scaling = Nvfp4Scaling::of(spec.rule, amax);  // not read by the other formats
   const int step = spec.block_2d ? info(spec.format).block : 1;

@@ -1,11 +1,8 @@
 // Codes and scales byte for byte as in shared/golden/quant (README there says which folder is made by what).
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include "quant/quantize.h"
-#include "tests/quant/golden.h"
+#include "tests/quant/golden_manifest.h"
 #include "tests/support/shared_data.h"
 
 namespace fourge::quant {
@@ -18,97 +15,54 @@ Json read_manifest(const std::filesystem::path& golden) {
   return Json::parse(stream);
 }
 
-// The folders hold the same case where they agree; hw_te, then hw_fos_cuda, model the hardware where the
-// upstream PyTorch code does not saturate (docs/quantization.md).
-const Json& most_exact(const Json& golden_case) {
-  for (const char* model : {"hw_te", "hw_fos_cuda"})
-    if (golden_case.contains(model) && golden_case[model].contains("codes")) return golden_case[model];
-  return golden_case;
-}
-
-TEST(GoldenQuantize, EveryCaseOfTheManifestMatches) {
+TEST(GoldenQuantize, EveryCaseMatches) {
   FOURGE_NEEDS_SHARED(shared);
-  const std::filesystem::path golden = shared / "golden" / "quant";
-  int nvfp4 = 0, mxfp4 = 0, te_static = 0, other_formats = 0, unclamped = 0;
-  std::int64_t te_scales = 0, te_scale_mismatches = 0, elements = 0;
-  for (const Json& input : read_manifest(golden)) {
-    const GoldenInput matrix = read_golden_input(golden / input["file"].get<std::string>());
-    for (const Json& golden_case : input["cases"]) {
-      const std::string key = golden_case["key"], dtype = golden_case["dtype"], rule = golden_case["rule"];
-      SCOPED_TRACE(key);
-      if (dtype != "nvfp4" && dtype != "mxfp4") {
-        ASSERT_TRUE(dtype == "if4" || dtype == "nvint4") << dtype;
-        ++other_formats;
-        continue;
-      }
-      QuantizeSpec spec{.format = dtype == "nvfp4" ? Format::nvfp4 : Format::mxfp4,
-                        .block_2d = golden_case["block_2d"]};
-      const bool is_te_static = rule == "te_static";
-      if (!is_te_static) spec.rule = *scale_rule_of_name(spec.format, rule);
-      const Result<QuantizedMatrix> ours = quantize(matrix.values, matrix.rows, matrix.cols, spec);
-      ASSERT_TRUE(ours.ok()) << ours.failure().message();
-      const Json& files = most_exact(golden_case);
-      const Mismatches count = compare(*ours, read_golden_bytes(golden / files["codes"].get<std::string>()),
-                                       read_golden_bytes(golden / files["scales"].get<std::string>()));
-      if (spec.format == Format::nvfp4) {
-        EXPECT_EQ(ours->amax, golden_case["amax"].get<float>());
-      }
-      EXPECT_EQ(count.codes_under_zero, 0);
-      elements += count.compared;
-      if (is_te_static) {
-        // TE computes block amax * (encode * (1/6)): a step apart near some ties, but not in these inputs.
-        ++te_static;
-        te_scales += static_cast<std::int64_t>(ours->scales.size());
-        te_scale_mismatches += count.scales;
-        if (count.scales == 0) {
-          EXPECT_EQ(count.codes, 0);
-        }
-        continue;
-      }
-      // Below 2688 / FLT_MAX upstream divides to NaN and fouroversix's CUDA code to infinity; fourge clamps
-      // as TE does, so the scales are those of te_static and hw_te.
-      const bool encode_overflows = golden_case["amax"].get<float>() < 7.9e-36f && &files != &golden_case &&
-                                    &files == &golden_case["hw_fos_cuda"];
-      if (!encode_overflows) {
-        EXPECT_EQ(count.scales, 0);
-      }
-      unclamped += encode_overflows ? 1 : 0;
-      EXPECT_EQ(count.codes, 0);
-      ++(spec.format == Format::nvfp4 ? nvfp4 : mxfp4);
+  const GoldenManifest golden(shared / "golden" / "quant");
+  int nvfp4 = 0, mxfp4 = 0, other_scales = 0;
+  std::int64_t elements = 0;
+  for (const GoldenCase& expected : golden.cases()) {
+    SCOPED_TRACE(expected.key);
+    const GoldenInput& input = golden.input(expected.input);
+    const Result<QuantizedMatrix> ours = quantize(input.values, input.rows, input.cols, expected.spec);
+    ASSERT_TRUE(ours.ok()) << ours.failure().message();
+    const Mismatches count = compare(*ours, expected.codes(), expected.scales());
+    if (expected.scales_are_canonical) {
+      EXPECT_EQ(count.scales, 0);
     }
+    other_scales += expected.scales_are_canonical ? 0 : 1;
+    EXPECT_EQ(count.codes, 0);
+    EXPECT_EQ(count.codes_under_zero, 0);
+    if (expected.spec.format == Format::nvfp4) {
+      EXPECT_EQ(ours->amax, expected.amax);
+    }
+    ++(expected.spec.format == Format::nvfp4 ? nvfp4 : mxfp4);
+    elements += count.compared;
   }
-  EXPECT_EQ(nvfp4, 17 * 10);  // five rules, 1-D and 2-D
-  EXPECT_EQ(mxfp4, 17 * 2);
-  EXPECT_EQ(te_static, 17 * 2);
-  EXPECT_EQ(unclamped, 4);  // subnormal_amax_f32, the static rules
-  EXPECT_EQ(te_scale_mismatches, 0) << "of " << te_scales;
-  std::cout << nvfp4 << " NVFP4 and " << mxfp4 << " MXFP4 cases, " << elements << " elements; " << te_static
-            << " TE cases with " << te_scale_mismatches << " of " << te_scales << " scales apart; "
-            << other_formats << " cases of formats that fourge does not have\n";
+  EXPECT_EQ(nvfp4, 17 * 10);         // five rules, 1-D and 2-D
+  EXPECT_EQ(mxfp4, 17 * 2 + 5 * 4);  // static rules; floor, ceil, even, rceil on five inputs
+  EXPECT_EQ(other_scales, 4);  // subnormal_amax_f32, static rules: TransformerEngineStatic has the scales
+  std::cout << nvfp4 << " NVFP4 and " << mxfp4 << " MXFP4 cases, " << elements << " elements\n";
 }
 
-TEST(GoldenQuantize, MxRulesMatch) {
+// TE computes block amax * (encode * (1/6)): a step apart near some ties, but not in these inputs.
+TEST(GoldenQuantize, TransformerEngineStaticMatches) {
   FOURGE_NEEDS_SHARED(shared);
-  const std::filesystem::path golden = shared / "golden" / "quant";
-  int cases = 0;
-  for (const Json& input : read_manifest(golden)) {
-    const std::string name = input["input"];
-    const GoldenInput matrix = read_golden_input(golden / input["file"].get<std::string>());
-    for (const ScaleRule rule : {ScaleRule::floor, ScaleRule::ceil, ScaleRule::even, ScaleRule::rceil}) {
-      const std::string stem = name + "." + name_of(rule);
-      SCOPED_TRACE(stem);
-      if (!std::filesystem::exists(golden / "mx_rules" / (stem + ".codes.npy"))) continue;
+  const std::filesystem::path folder = shared / "golden" / "quant" / "te_static";
+  const GoldenManifest golden(shared / "golden" / "quant");
+  ASSERT_EQ(golden.inputs().size(), 17u);
+  for (const auto& [name, input] : golden.inputs()) {
+    for (const bool block_2d : {false, true}) {
+      SCOPED_TRACE(name);
+      const std::string stem = (folder / name / (block_2d ? "te_nvfp4_2d" : "te_nvfp4")).string();
       const Result<QuantizedMatrix> ours =
-          quantize(matrix.values, matrix.rows, matrix.cols, {.format = Format::mxfp4, .rule = rule});
-      ASSERT_TRUE(ours.ok()) << ours.failure().message();
-      const Mismatches count = compare(*ours, read_golden_bytes(golden / "mx_rules" / (stem + ".codes.npy")),
-                                       read_golden_bytes(golden / "mx_rules" / (stem + ".scales.npy")));
+          quantize(input.values, input.rows, input.cols, {.rule = ScaleRule::static_6, .block_2d = block_2d});
+      ASSERT_TRUE(ours.ok());
+      const Mismatches count =
+          compare(*ours, read_golden_bytes(stem + ".codes.npy"), read_golden_bytes(stem + ".scales.npy"));
       EXPECT_EQ(count.scales, 0);
       EXPECT_EQ(count.codes, 0);
-      ++cases;
     }
   }
-  EXPECT_EQ(cases, 20);
 }
 
 TEST(GoldenQuantize, SwizzledScalesMatch) {

@@ -378,7 +378,7 @@ TEST(NpyHostile, RandomMutationsNeverEscape) {
   std::mt19937 engine(5);
   for (int round = 0; round < 20'000; ++round) {
     std::vector<std::uint8_t> bytes = whole;
-    for (unsigned edit = 0; edit <= engine() % 3; ++edit) {
+    for (std::uint_fast32_t edit = 0; edit <= engine() % 3; ++edit) {
       bytes[engine() % bytes.size()] = static_cast<std::uint8_t>(engine());
     }
     bytes.resize(bytes.size() - engine() % 3 * (engine() % bytes.size()) / 3);
