@@ -1,14 +1,16 @@
-// fourge layout: draws where a scale layout puts each block scale.
+// fourge layout: draws where a scale layout puts each block scale, and moves a file's scales between layouts.
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 
 #include "fourge/matrix.h"
 #include "fourge/scale_layout.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/context.h"
+#include "tools/cli/layout_convert.h"
 #include "tools/cli/layout_drawing.h"
 #include "tools/cli/options.h"
 
@@ -17,6 +19,8 @@ namespace {
 
 constexpr std::int64_t kMostRows = std::int64_t{1} << 31;  // offsets of a 2^31 x 2^31 matrix fit 63 bits
 constexpr std::int64_t kMostOffsetsInJson = 1 << 16;
+constexpr std::initializer_list<ScaleLayout> kLayouts = {ScaleLayout::linear, ScaleLayout::swizzled_128x4,
+                                                         ScaleLayout::swizzled_8x4};
 
 struct LayoutOptions {
   std::int64_t rows = 0;
@@ -25,6 +29,8 @@ struct LayoutOptions {
   std::int64_t block = 0;  // 0: columns count scales
   Format format = Format::nvfp4;
   bool has_format = false;
+  std::string input;  // FILE.safetensors:TENSOR: convert instead of drawing
+  LayoutConversion conversion;
 };
 
 Result<ScaleShape> shape_of(const LayoutOptions& options) {
@@ -84,7 +90,7 @@ Json to_json(const ScaleShape& shape) {
   return document;
 }
 
-Result<Outcome> run(const LayoutOptions& options, Context& context) {
+Result<Outcome> draw(const LayoutOptions& options, Context& context) {
   const Result<ScaleShape> shape = shape_of(options);
   if (!shape.ok()) return shape.failure();
   if (context.json()) {
@@ -95,27 +101,89 @@ Result<Outcome> run(const LayoutOptions& options, Context& context) {
   return Outcome::kTrue;
 }
 
+Result<Outcome> convert(const LayoutOptions& options, Context& context) {
+  Result<TensorPath> input = split_tensor_path(options.input);
+  if (!input.ok()) return input.failure();
+  LayoutConversion conversion = options.conversion;
+  conversion.input = std::move(*input);
+  conversion.rows = options.rows;
+  conversion.columns = options.columns;
+  const Result<LayoutConversion> done = convert_layout(conversion);
+  if (!done.ok()) return done.failure();
+  if (context.json()) {
+    context.print(Json{{"tensor", done->input.tensor},
+                       {"rows", done->rows},
+                       {"cols", done->columns},
+                       {"from", name_of(done->from)},
+                       {"to", name_of(done->to)},
+                       {"bytes", scale_bytes(done->to, done->rows, done->columns)},
+                       {"output", done->output}});
+  } else {
+    fmt::print("{}: {} x {} scales, {} -> {}, {} bytes -> {}\n", done->input.tensor, done->rows,
+               done->columns, name_of(done->from), name_of(done->to),
+               scale_bytes(done->to, done->rows, done->columns), done->output);
+  }
+  return Outcome::kTrue;
+}
+
+/// Drawing and converting share --rows and --cols and nothing else.
+void add_drawing_options(CLI::App& command, LayoutOptions& options, CLI::Option* input) {
+  add_choice(command, "--layout", options.layout, kLayouts, "Scale layout to draw")
+      ->default_str("")
+      ->excludes(input);
+  add_count(command, "--block", options.block, 1, kMostRows, "Elements that share one scale: 16 or 32")
+      ->excludes(input);
+  add_choice(command, "--format", options.format, {Format::nvfp4, Format::mxfp4, Format::mxfp4_b16},
+             "Block format, in place of --block")
+      ->default_str("")
+      ->excludes(input);
+}
+
+void add_conversion_options(CLI::App& command, LayoutConversion& conversion, CLI::Option* input) {
+  CLI::Option* from = add_choice(command, "--from", conversion.from, kLayouts, "Layout of the input");
+  CLI::Option* to = add_choice(command, "--to", conversion.to, kLayouts, "Layout of the output");
+  CLI::Option* out =
+      command.add_option("--out", conversion.output, "Output file, written whole or not at all")
+          ->type_name("OUT.safetensors");
+  for (CLI::Option* option : {from, to, out}) {
+    option->default_str("")->needs(input);
+    input->needs(option);
+  }
+}
+
+Result<Outcome> run(const CLI::App& command, const LayoutOptions& options, Context& context) {
+  if (!options.input.empty()) return convert(options, context);
+  for (const char* option : {"--rows", "--cols", "--layout"}) {
+    if (command.count(option) == 0) {
+      return {Error::kBadArgument, "expected --rows, --cols and --layout to draw, or --in to convert",
+              fmt::format("no {}", option)};
+    }
+  }
+  return draw(options, context);
+}
+
 }  // namespace
 
 void add_layout_command(CLI::App& app, Context& context) {
   auto options = std::make_shared<LayoutOptions>();
-  CLI::App* command = app.add_subcommand("layout", "Draw where a layout puts each block scale");
+  CLI::App* command =
+      app.add_subcommand("layout", "Draw where a layout puts each block scale, or convert between layouts");
   command->footer(
-      "--cols counts scales; with --block or --format it counts the elements of the quantised matrix.\n"
-      "Large matrices are drawn with gaps. --json gives every offset up to 65536 of them.");
-  add_count(*command, "--rows", options->rows, 1, kMostRows, "Rows")->required();
-  add_count(*command, "--cols", options->columns, 1, kMostRows, "Columns")->required();
-  add_choice(*command, "--layout", options->layout,
-             {ScaleLayout::linear, ScaleLayout::swizzled_128x4, ScaleLayout::swizzled_8x4}, "Scale layout")
-      ->required()
-      ->default_str("");
-  add_count(*command, "--block", options->block, 1, kMostRows, "Elements that share one scale: 16 or 32");
-  const CLI::Option* format = add_choice(*command, "--format", options->format,
-                                         {Format::nvfp4, Format::mxfp4, Format::mxfp4_b16}, "Block format");
+      "Draw:    --rows R --cols C --layout L [--block B | --format F]\n"
+      "         --cols counts scales; with --block or --format it counts the elements of the matrix.\n"
+      "         Large matrices are drawn with gaps. --json gives every offset up to 65536 of them.\n"
+      "Convert: --in FILE:TENSOR --from L --to L --out FILE [--rows R --cols C]\n"
+      "         --rows and --cols count scales without padding; the tensor's own shape when left out.");
+  add_count(*command, "--rows", options->rows, 1, kMostRows, "Rows");
+  add_count(*command, "--cols", options->columns, 1, kMostRows, "Columns");
+  CLI::Option* input =
+      command->add_option("--in", options->input, "Scales to convert")->type_name("IN.safetensors:TENSOR");
+  add_drawing_options(*command, *options, input);
+  add_conversion_options(*command, options->conversion, input);
   context.add_json_flag(*command);
-  context.on_run(*command, [options, format, &context] {
-    options->has_format = format->count() > 0;
-    return run(*options, context);
+  context.on_run(*command, [command, options, &context] {
+    options->has_format = command->count("--format") > 0;
+    return run(*command, *options, context);
   });
 }
 
