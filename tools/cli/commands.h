@@ -9,7 +9,10 @@ namespace fourge::cli {
 
 class Context;
 
+void add_info_command(CLI::App& app, Context& context);
+void add_demo_command(CLI::App& app, Context& context);
 void add_gemm_command(CLI::App& app, Context& context);
+void add_kernel_command(CLI::App& app, Context& context);
 void add_layout_command(CLI::App& app, Context& context);
 void add_quantize_tensor_command(CLI::App& app, Context& context);
 
