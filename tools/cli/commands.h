@@ -9,8 +9,11 @@ namespace fourge::cli {
 
 class Context;
 
-void add_conform_command(CLI::App& app, Context& context);
+void add_info_command(CLI::App& app, Context& context);
+void add_demo_command(CLI::App& app, Context& context);
 void add_gemm_command(CLI::App& app, Context& context);
+void add_kernel_command(CLI::App& app, Context& context);
+void add_conform_command(CLI::App& app, Context& context);
 void add_eval_command(CLI::App& app, Context& context);
 void add_layout_command(CLI::App& app, Context& context);
 void add_mma_command(CLI::App& app, Context& context);

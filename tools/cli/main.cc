@@ -16,10 +16,13 @@ int main(int argc, char** argv) {
   app.footer("Exit codes: 0 done and true, 1 checked and false, 2 bad use or bad input.");
 
   Context context;
+  add_info_command(app, context);
+  add_demo_command(app, context);
+  add_gemm_command(app, context);
+  add_kernel_command(app, context);
   add_conform_command(app, context);
   add_mma_command(app, context);
   add_vectors_command(app, context);
-  add_gemm_command(app, context);
   add_eval_command(app, context);
   add_layout_command(app, context);
   add_quantize_tensor_command(app, context);
