@@ -4,12 +4,9 @@
 #include <atomic>
 #include <cmath>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
 #include "jit/element_io.h"
 #include "jit/hadamard/hadamard_kernel.h"
+#include "jit/parallel.h"
 #include "jit/workspace.h"
 
 namespace fourge {
@@ -131,16 +128,8 @@ Status Hadamard::run(const HadamardOperands& operands, const RunOptions& options
   const std::int64_t per_task = std::max<std::int64_t>(1, kElementsPerTask / spec_.order);
   const std::int64_t tasks_per_row = (blocks.per_row + per_task - 1) / per_task;
   const std::int64_t tasks = blocks.rows * tasks_per_row;
-  int threads = options.threads;
-#if defined(_OPENMP)
-  if (threads == 0) threads = omp_get_max_threads();
-#else
-  threads = 1;
-#endif
-  threads = static_cast<int>(std::min<std::int64_t>(threads, tasks));
   std::atomic<bool> no_memory = false;
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-  for (std::int64_t task = 0; task < tasks; ++task) {
+  jit::for_each_task(options.threads, tasks, [&](std::int64_t task) {
     const std::int64_t row = task / tasks_per_row, first = task % tasks_per_row * per_task;
     jit::HadamardArgs args{};
     args.x = static_cast<const std::uint8_t*>(operands.x) + row * blocks.x_row + first * blocks.x_step;
@@ -156,7 +145,7 @@ Status Hadamard::run(const HadamardOperands& operands, const RunOptions& options
     } else {
       kernel_->run(args);
     }
-  }
+  });
   if (no_memory) return {Error::kOutOfMemory, "no scratch memory for the rotation"};
   return {};
 }

@@ -1,5 +1,6 @@
 #include "jit/x86/hadamard.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -10,12 +11,13 @@ using Xbyak::Reg64;
 using Xbyak::Zmm;
 
 void HadamardGenerator::generate() {
-  prologue(factors_.paley > 1 ? 2 * static_cast<int>(factors_.paley) * kVectorBytes : 0);
+  prologue(kVectorBytes * std::max(kMaxVectors, 2 * static_cast<int>(factors_.paley)));
   load_arguments();
   load_constants();
   if (spec_.order < kLanes) {
     short_vectors();
   } else {
+    if (factors_.paley == 1 && spec_.order < kChunk) batch_loop();
     block_loop();
   }
   epilogue();
@@ -41,7 +43,10 @@ void HadamardGenerator::short_vectors() {
   Label next_vector, tail, done;
   const auto rotate_and_store = [&](bool is_tail) {
     if (spec_.signs) vxorps(data(0), data(0), ptr[signs]);
-    for (int stage = 0; stage < log2(spec_.order); ++stage) lane_stage(data(0), swapped(0), stage);
+    for (int stage = 0; stage < log2(spec_.order); ++stage) {
+      swap_lanes(swapped(0), data(0), stage);
+      vfmadd132ps(data(0), swapped(0), plus_minus(stage));
+    }
     if (spec_.scaled) vmulps(data(0), data(0), scale);
     if (is_tail) {
       store_from_f32(ptr[y], data(0), spec_.output, t0, t1, nan_lanes, tail_lanes);
@@ -71,8 +76,35 @@ void HadamardGenerator::short_vectors() {
   L(done);
 }
 
+// Orders below 256: as many blocks at once as fill 16 vectors, while there are as many.
+void HadamardGenerator::batch_loop() {
+  const int vectors = static_cast<int>(spec_.order / kLanes), batch = kMaxVectors / vectors;
+  Label next_batch, done;
+  mov(x_step, ptr[args + offsetof(HadamardArgs, x_step)]);
+  mov(y_step, ptr[args + offsetof(HadamardArgs, y_step)]);
+  L(next_batch);
+  cmp(blocks_left, batch);
+  jl(done, T_NEAR);
+  reset_slots();
+  for (int b = 0; b < batch; ++b) {
+    for (int i = 0; i < vectors; ++i) load_vector(b * vectors + i, x, signs, i);
+    add(x, x_step);
+  }
+  lane_stages(kMaxVectors);
+  for (int b = 0; b < batch; ++b) vertical_stages(b * vectors, vectors);
+  for (int b = 0; b < batch; ++b) {
+    for (int i = 0; i < vectors; ++i) store_vector(data(b * vectors + i), Target::output, y, i * kLanes);
+    add(y, y_step);
+  }
+  sub(blocks_left, batch);
+  jmp(next_batch, T_NEAR);
+  L(done);
+}
+
 void HadamardGenerator::block_loop() {
-  Label next_block;
+  Label next_block, done;
+  test(blocks_left, blocks_left);
+  jz(done, T_NEAR);
   L(next_block);
   mov(input, x);
   if (spec_.signs) mov(sign_cursor, signs);
@@ -82,6 +114,7 @@ void HadamardGenerator::block_loop() {
   add(y, ptr[args + offsetof(HadamardArgs, y_step)]);
   dec(blocks_left);
   jnz(next_block, T_NEAR);
+  L(done);
 }
 
 void HadamardGenerator::whole_block() {
@@ -118,10 +151,11 @@ void HadamardGenerator::sub_transform(std::int64_t power, Target target) {
 //
 // Port budget of a vector (16 elements), zmm, Golden Cove (p05 = either vector port), f32 without signs:
 //   stage 1         2 loads that duplicate lanes, 1 fma             1 on p05
-//   stages 2, 3, 4  a shuffle (p5) and a fma each                   6 on p05, 3 of them p5
+//   stages 2, 3     a shuffle (p5) and a fma each                   4 on p05, 2 of them p5
+//   stage 4         a store, 2 loads that broadcast halves, 1 fma   1 on p05 (orders below 128: as stage 2)
 //   stages 5..8     half an add and half a sub each                 1 each on p05
 //   scale           1 mul
-// 256 elements: 11 uops (12 with scale) -> 5.5 (6) cycles a vector; a copy in L2 takes 4.6. Bound: p05.
+// 256 elements: 10 uops (11 with scale) -> 5 (5.5) cycles a vector; a copy in L2 takes 4.6. Bound: p05.
 void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
   const int vectors = static_cast<int>(std::min(elements, kChunk) / kLanes);
   const std::int64_t chunks = elements / (vectors * kLanes);
@@ -131,7 +165,9 @@ void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
     mov(loops, chunks);
     L(next_chunk);
   }
-  load_vectors(vectors);
+  reset_slots();
+  for (int i = 0; i < vectors; ++i) load_vector(i, input, sign_cursor, i);
+  lane_stages(vectors);
   vertical_stages(0, vectors);
   for (int i = 0; i < vectors; ++i) store_vector(data(i), target, cursor, i * kLanes);
   add(input, vectors * kLanes * in_bytes());
@@ -143,33 +179,41 @@ void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
   }
 }
 
-// data(0..count) <- vectors of the input after the stages inside a vector.
-void HadamardGenerator::load_vectors(int count) {
-  reset_slots();
-  for (int i = 0; i < count; ++i) {
-    const auto from = ptr[input + i * kLanes * in_bytes()];
-    if (first_stage_by_load()) {
-      vmovshdup(swapped(i), from);
-      vmovsldup(data(i), from);
-      vfmadd231ps(data(i), swapped(i), plus_minus(0));
-    } else {
-      load_as_f32(data(i), from, spec_.input);
-      if (spec_.signs) vxorps(data(i), data(i), ptr[sign_cursor + i * kVectorBytes]);
+// data(i) <- vector `index` at `from`, signs applied; with the first stage where loads can swap its lanes.
+void HadamardGenerator::load_vector(int i, const Reg64& from, const Reg64& sign_words, int index) {
+  const auto address = ptr[from + index * kLanes * in_bytes()];
+  if (first_stage_by_load()) {
+    vmovshdup(swapped(i), address);
+    vmovsldup(data(i), address);
+    vfmadd231ps(data(i), swapped(i), plus_minus(0));
+    return;
+  }
+  load_as_f32(data(i), address, spec_.input);
+  if (spec_.signs) vxorps(data(i), data(i), ptr[sign_words + index * kVectorBytes]);
+}
+
+// Eight vectors side by side: each instruction finds its operands ready when it is issued.
+void HadamardGenerator::lane_stages(int count) {
+  const int shuffled = last_stage_by_load() ? 3 : 4;
+  for (int first = 0; first < count; first += kBreadth) {
+    const int end = std::min(first + kBreadth, count);
+    for (int stage = first_stage_by_load() ? 1 : 0; stage < shuffled; ++stage) {
+      for (int i = first; i < end; ++i) swap_lanes(swapped(i), data(i), stage);
+      for (int i = first; i < end; ++i) vfmadd132ps(data(i), swapped(i), plus_minus(stage));
     }
-    if (i % 4 == 3 || i + 1 == count) lane_stages(i / 4 * 4, i % 4 + 1, first_stage_by_load() ? 1 : 0);
+  }
+  if (!last_stage_by_load()) return;
+  for (int i = 0; i < count; ++i) vmovaps(ptr[rsp + i * kVectorBytes], data(i));
+  for (int i = 0; i < count; ++i) {  // lower half twice, plus or minus the upper half twice
+    vbroadcastf32x8(swapped(i), ptr[rsp + i * kVectorBytes + kVectorBytes / 2]);
+    vbroadcastf32x8(data(i), ptr[rsp + i * kVectorBytes]);
+    vfmadd231ps(data(i), swapped(i), plus_minus(3));
   }
 }
 
-// Four vectors side by side hide the latency of each other's shuffles.
-void HadamardGenerator::lane_stages(int first, int count, int from_stage) {
-  for (int stage = from_stage; stage < 4; ++stage) {
-    for (int i = first; i < first + count; ++i) lane_stage(data(i), swapped(i), stage);
-  }
-}
-
-// (a, b) -> (a + b, a - b) for the lanes that differ in bit `stage`: swapped lanes plus or minus own ones.
-// The product with +-1 is exact, so the fma rounds as the addition does.
-void HadamardGenerator::lane_stage(const Zmm& v, const Zmm& partner, int stage) {
+// Lanes that differ in bit `stage` change places. Then (a, b) -> (a + b, a - b) is one fma, partner plus or
+// minus own lane: a product with +-1 is exact, so it rounds as the addition does.
+void HadamardGenerator::swap_lanes(const Zmm& partner, const Zmm& v, int stage) {
   switch (stage) {
     case 0:
       vpermilps(partner, v, 0b10'11'00'01);
@@ -183,7 +227,6 @@ void HadamardGenerator::lane_stage(const Zmm& v, const Zmm& partner, int stage) 
     default:
       vshuff32x4(partner, v, v, 0b01'00'11'10);
   }
-  vfmadd132ps(v, partner, plus_minus(stage));
 }
 
 // All stages across `count` vectors, a power of two.
@@ -304,15 +347,16 @@ KernelNotes HadamardGenerator::notes() const {
       {"zmm0..16", "data, one of them spare: butterflies move through it"},
       {"zmm17, zmm18", "scratch of stores"},
       {"zmm19", "scale"},
-      {"zmm20..23", "vectors with partner lanes swapped"},
-      {"zmm24..27", "+1 and -1 by lane bit 0..3"},
+      {"zmm20..23", "+1 and -1 by lane bit 0..3"},
+      {"zmm24..31", "vectors with partner lanes swapped"},
       {"rsi, rdx, rcx, r8, r9", "x, y, work, sign words, blocks left"},
       {"r10, r11", "input and sign cursors of the block"},
       {"rbx, r12, r13", "cursors and loop count of a pass"},
-      {"r14, r15", "sub-transforms left, their base"},
+      {"r14, r15", "sub-transforms left, their base; steps of batches"},
   };
   const int stages = log2(factors_.power);
-  const int per_vector = (first_stage_by_load() ? 7 : 8) + stages - 4 + (spec_.scaled ? 1 : 0);
+  const int per_vector =
+      (first_stage_by_load() ? 7 : 8) - (last_stage_by_load() ? 1 : 0) + stages - 4 + (spec_.scaled ? 1 : 0);
   notes.budget = spec_.order < kLanes
                      ? std::to_string(2 * stages + 1) + " uops on p05 a vector"
                      : std::to_string(per_vector) + " uops on p05 a vector of 16 -> " +

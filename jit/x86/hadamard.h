@@ -41,6 +41,7 @@ class HadamardGenerator : public ElementIoGenerator {
   void load_arguments();
   void load_constants();
   void short_vectors();
+  void batch_loop();
   void block_loop();
   void whole_block();
   void sub_transform(std::int64_t power, Target target);
@@ -50,9 +51,9 @@ class HadamardGenerator : public ElementIoGenerator {
   void emit_constant_pool();
 
   // Parts of a pass.
-  void load_vectors(int count);
-  void lane_stages(int first, int count, int from_stage);
-  void lane_stage(const Xbyak::Zmm& x, const Xbyak::Zmm& swapped, int stage);
+  void load_vector(int i, const Xbyak::Reg64& from, const Xbyak::Reg64& sign_words, int index);
+  void lane_stages(int count);
+  void swap_lanes(const Xbyak::Zmm& partner, const Xbyak::Zmm& v, int stage);
   void vertical_stages(int first, int count);
   void store_vector(const Xbyak::Zmm& value, Target target, const Xbyak::Reg64& to, std::int64_t element);
   void four_columns(int first_column);
@@ -62,6 +63,7 @@ class HadamardGenerator : public ElementIoGenerator {
   }
 
   bool first_stage_by_load() const { return spec_.input == ElementFormat::f32 && !spec_.signs; }
+  bool last_stage_by_load() const { return factors_.power >= 128; }
   int in_bytes() const { return bytes_of(spec_.input); }
   int out_bytes() const { return bytes_of(spec_.output); }
   static int log2(std::int64_t n) { return std::countr_zero(static_cast<std::uint64_t>(n)); }
@@ -71,10 +73,11 @@ class HadamardGenerator : public ElementIoGenerator {
   Xbyak::Zmm spare() const { return data(kMaxVectors); }
   void reset_slots();
   const Xbyak::Zmm t0 = zmm17, t1 = zmm18, scale = zmm19;
-  static Xbyak::Zmm swapped(int i) { return Xbyak::Zmm(20 + i % 4); }
   static Xbyak::Zmm plus_minus(int stage) {
-    return Xbyak::Zmm(24 + stage);
+    return Xbyak::Zmm(20 + stage);
   }  // +1 where lane bit `stage` is 0
+  static constexpr int kBreadth = 8;
+  static Xbyak::Zmm swapped(int i) { return Xbyak::Zmm(24 + i % kBreadth); }
   const Xbyak::Opmask nan_lanes = k1, tail_lanes = k2;
 
   // General registers, by role.
@@ -82,6 +85,7 @@ class HadamardGenerator : public ElementIoGenerator {
   const Xbyak::Reg64 input = r10, sign_cursor = r11;     // of the block, ascending
   const Xbyak::Reg64 cursor = rbx, output_cursor = r12;  // of a pass
   const Xbyak::Reg64 loops = r13, sub_transforms = r14, sub_work = r15, elements_left = rax;
+  const Xbyak::Reg64 x_step = r14, y_step = r15;  // batches only
 
   HadamardSpec spec_;
   HadamardFactors factors_;
