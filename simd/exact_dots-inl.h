@@ -103,6 +103,7 @@ HWY_INLINE hn::Vec<I32> group_dot(const Quads& quads, const ActivationStep& a, i
 #endif
   return hn::Add(dots, hn::Set(d, a.bias[group]));
 #elif HWY_TARGET == HWY_NEON
+  (void)d;
   int16x8_t low = vdupq_n_s16(0), high = low;
   for (int quad = first; quad < first + 4; ++quad) {
     const int8x16_t b = vld1q_s8(reinterpret_cast<const std::int8_t*>(quads.of[quad] + 4 * column));
