@@ -125,8 +125,8 @@ std::uint32_t element_code(ElementFormat format, int k, std::span<const std::uin
   }
 }
 
-int element_of_position(const MmaModel& model, int position) {
-  if (model.procedure != Procedure::fp8_through_f16) return position;
+int element_of_position(const MmaModel& model, int k, int position) {
+  if (model.procedure != Procedure::fp8_through_f16 || k <= 16) return position;
   // The first instruction takes elements 0, 1, 4, 5, 8, 9, ..., the second 2, 3, 6, 7, ...
   const int half = position / 16, pair = position % 16 / 2;
   return 4 * pair + 2 * half + position % 2;
@@ -141,7 +141,7 @@ MmaRow decode_row(const MmaModel& model, ElementFormat format, int k, std::span<
   }
   decoded.dot.elements.reserve(static_cast<std::size_t>(k));
   for (int position = 0; position < k; ++position) {
-    const std::uint32_t code = element_code(format, k, row, element_of_position(model, position));
+    const std::uint32_t code = element_code(format, k, row, element_of_position(model, k, position));
     decoded.dot.elements.push_back(decode_element(model, format, code, policy));
   }
   for (const std::uint8_t scale : scales) decoded.dot.scales.push_back(decode(model.scale_format, scale));

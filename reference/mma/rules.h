@@ -103,7 +103,7 @@ constexpr MmaModel dot(std::string_view name, FormatSet formats, std::array<int,
   return {name, Procedure::dot, formats, depths, rules, evidence, source};
 }
 constexpr MmaModel fp8_through_f16(std::string_view name, const DotAddRules& rules, std::string_view source) {
-  return {name, Procedure::fp8_through_f16, kFp8, {32}, rules, Evidence::hardware, source};
+  return {name, Procedure::fp8_through_f16, kFp8, {32, 16}, rules, Evidence::hardware, source};
 }
 constexpr MmaModel fp4(std::string_view name, ElementFormat scale_format, int block,
                        std::string_view source) {
@@ -112,11 +112,10 @@ constexpr MmaModel fp4(std::string_view name, ElementFormat scale_format, int bl
           block};
 }
 
-inline constexpr std::string_view kHopper =
-    "H100: 65,536 outputs of mma.sync and of wgmma each; Leeds H100, H200";
-inline constexpr std::string_view kWgmmaFp8 = "H100: 2 x 65,536 outputs of wgmma; Leeds H100, H200";
-inline constexpr std::string_view kLowering = "H100: 2 x 65,536 outputs; SASS of sm_90a, nvcc 13.0";
-inline constexpr std::string_view kLoweringF16 = "Leeds H100, H200; SASS of sm_90a, nvcc 13.0";
+inline constexpr std::string_view kHopper = "H100 captures of mma.sync and wgmma; Leeds H100, H200";
+inline constexpr std::string_view kWgmmaFp8 = "H100 captures of wgmma; Leeds H100, H200 (c = 0)";
+inline constexpr std::string_view kLowering = "H100 captures; SASS of sm_90a, nvcc 13.0";
+inline constexpr std::string_view kLoweringF16 = "H100 captures; Leeds H100, H200; SASS of sm_90a";
 inline constexpr std::string_view kB200 = "Leeds B200 (mma.sync), MMA-Sim (tcgen05); zero rule as Hopper's";
 inline constexpr std::string_view kB200Fp8 = "Leeds B200; SASS of sm_100a, nvcc 13.0";
 inline constexpr std::string_view kF8f6f4 = "MMA-Sim for e4m3, e5m2; inferred: e3m2, e2m3, e2m1, zero rule";
@@ -136,17 +135,18 @@ constexpr MmaModel mxf8f6f4(std::string_view name) {
 
 }  // namespace rows
 
+// H100 captures: tests/data/captures and tools/capture/README.md.
 // Leeds: north-numerical-computing/MATLAB-tensor-core b12b5a7, published outputs of real GPUs, finite
 // operands. MMA-Sim: microsoft/MMA-Sim c785138, a simulator. docs/numerics.md has the counts.
 // clang-format off
 inline constexpr MmaModel kMmaModels[] = {
     //         name                                a and b           K         rules
     rows::dot("hopper.f16.f32",                    rows::kF16,       {16, 8},  rows::f32_rz(25, 16),  Evidence::hardware, rows::kHopper),
-    rows::dot("hopper.f16.f16",                    rows::kF16,       {16, 8},  rows::f16_rne(25, 16), Evidence::hardware, "Leeds H100, H200"),
+    rows::dot("hopper.f16.f16",                    rows::kF16,       {16, 8},  rows::f16_rne(25, 16), Evidence::hardware, rows::kHopper),
     rows::dot("hopper.bf16.f32",                   rows::kBf16,      {16, 8},  rows::f32_rz(25, 16),  Evidence::hardware, rows::kHopper),
     rows::dot("hopper.tf32.f32",                   rows::kTf32,      {8, 4},   rows::f32_rz(25, 8),   Evidence::hardware, rows::kHopper),
     rows::dot("hopper.wgmma.fp8.f32",              rows::kFp8,       {32},     rows::e8m13_rz(32),    Evidence::hardware, rows::kWgmmaFp8),
-    rows::dot("hopper.wgmma.fp8.f16",              rows::kFp8,       {32},     rows::f16_rne(13, 32), Evidence::simulator, "MMA-Sim"),
+    rows::dot("hopper.wgmma.fp8.f16",              rows::kFp8,       {32},     rows::f16_rne(13, 32), Evidence::hardware, "H100 captures of wgmma"),
     rows::fp8_through_f16("hopper.mma_sync.fp8.f32",                           rows::f32_rz(25, 16),  rows::kLowering),
     rows::fp8_through_f16("hopper.mma_sync.fp8.f16",                           rows::f16_rne(25, 16), rows::kLoweringF16),
 

@@ -197,7 +197,7 @@ TEST(MmaModel, LoweredFp8TakesTheLowBytePairsFirst) {
   std::set<int> first, second;
   const MmaModel model = *find_model("hopper.mma_sync.fp8.f32");
   for (int position = 0; position < 32; ++position) {
-    (position < 16 ? first : second).insert(element_of_position(model, position));
+    (position < 16 ? first : second).insert(element_of_position(model, 32, position));
   }
   for (int k = 0; k < 32; ++k) EXPECT_EQ(first.count(k), (k >> 1 & 1) == 0 ? 1u : 0u) << k;
   EXPECT_EQ(second.size(), 16u);

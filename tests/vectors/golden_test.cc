@@ -97,6 +97,46 @@ TEST(MmaSimVectors, AllMatch) {
   EXPECT_EQ(under_hardware_rule, kKnown);
 }
 
+// What an H100 computed (tests/data/captures/README.md).
+TEST(H100Captures, AllMatch) {
+  const auto files = files_in(tests::test_data() / "captures");
+  ASSERT_GE(files.size(), 30u);
+  for (const auto& file : files) {
+    const VectorSet set = read(file);
+    EXPECT_GE(set.outputs(), 6400) << file;
+    EXPECT_EQ(mismatches(set, {}), 0) << file;
+  }
+}
+
+// The captures tell every rule of the table from its neighbours.
+TEST(H100Captures, ASabotagedRuleIsSeen) {
+  std::map<std::string, std::int64_t> seen;
+  for (const auto& file : files_in(tests::test_data() / "captures")) {
+    const VectorSet set = read(file);
+    const std::string& name = set.model_name;
+    const auto add = [&](const std::string& what, auto change, const MmaPolicy& policy = {}) {
+      VectorSet copy = set;
+      change(copy.model.rules);
+      seen[name + ": " + what] += mismatches(copy, policy);
+    };
+    add("F + 1", [](reference::DotAddRules& rules) { ++rules.fraction_bits; });
+    add("F - 1", [](reference::DotAddRules& rules) { --rules.fraction_bits; });
+    add("rounding", [](reference::DotAddRules& rules) {
+      rules.rounding = rules.rounding == Rounding::rz ? Rounding::rne : Rounding::rz;
+    });
+    add("half of the products", [](reference::DotAddRules& rules) { rules.products_per_sum /= 2; });
+    if (name == "hopper.bf16.f32" || name == "hopper.tf32.f32" || name == "hopper.f16.f16") {
+      add("floor + 1", [](reference::DotAddRules& rules) { ++rules.lowest_exponent; });
+      add("floor - 1", [](reference::DotAddRules& rules) { --rules.lowest_exponent; });
+    }
+    if (name == "hopper.bf16.f32" || name == "hopper.tf32.f32") {
+      add(
+          "zero rule", [](reference::DotAddRules&) {}, kMmaSim);
+    }
+  }
+  for (const auto& [what, count] : seen) EXPECT_GT(count, 0) << what;
+}
+
 // Outputs of an H100, an H200 and a B200.
 TEST(LeedsVectors, AllMatch) {
   FOURGE_NEEDS_SHARED(shared);

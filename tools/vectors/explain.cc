@@ -77,7 +77,7 @@ std::vector<TermLine> lines_of(const OutputOperands& x, const DotAddTrace& sum, 
       const std::size_t scale = i * reference::kMxf4Group / static_cast<std::size_t>(x.model.scale_block);
       line.operands = fmt::format("{:02x} * {:02x}", x.a_scales[scale], x.b_scales[scale]);
     } else {
-      const int k = reference::element_of_position(x.model, index);
+      const int k = reference::element_of_position(x.model, x.k, index);
       line.name = fmt::format("k {}", k);
       line.operands = element_operands(x, k);
     }
