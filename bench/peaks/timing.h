@@ -30,8 +30,8 @@ class Times {
 
 struct RepeatOptions {
   double seconds =
-      0.2;        // of work, counted as the best run's time; up to five times more when most are slower
-  int least = 10; // runs
+      0.2;         // of work, counted as the best run's time; up to five times more when most are slower
+  int least = 10;  // runs
   int most = 10000;
 };
 

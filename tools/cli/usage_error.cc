@@ -93,7 +93,10 @@ Line describe(const CLI::App& app, const CLI::App& command, const CLI::ParseErro
   const CLI::Option* option = option_in(command, message);
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) return unexpected_argument(app, command);
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
-    if (option != nullptr) return {"missing option", option->get_name(), help_hint(app, command)};
+    if (option != nullptr) {
+      const char* what = option->get_positional() ? "missing argument" : "missing option";
+      return {what, option->get_name(), help_hint(app, command)};
+    }
     if (&app == &command && !app.remaining().empty()) return unexpected_argument(app, command);
     if (&app == &command) return {"missing command", "", all_commands(app)};
     return {"missing argument", "", message};
