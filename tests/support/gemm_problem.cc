@@ -223,6 +223,18 @@ std::vector<std::uint8_t> answer(const jit::GemmKernel& kernel, const GemmProble
   return d;
 }
 
+std::vector<std::uint8_t> answer(const Gemm& gemm, const GemmProblem& problem, int threads, RunStats* stats) {
+  const GemmSpec& spec = problem.spec;
+  const auto packed = gemm.pack(problem.b.view());
+  EXPECT_TRUE(packed.ok());
+  if (!packed.ok()) return {};
+  std::vector<std::uint8_t> d(static_cast<std::size_t>(spec.m * spec.n * bytes_of(spec.output)), 0xcd);
+  const Status status =
+      gemm.run(problem.a.view(), *packed, problem.operands(d.data()), {.threads = threads}, stats);
+  EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.failure().message());
+  return d;
+}
+
 std::string first_difference(const GemmProblem& problem, const std::vector<std::uint8_t>& want,
                              const std::vector<std::uint8_t>& got) {
   if (want == got) return {};

@@ -56,6 +56,10 @@ std::vector<std::uint8_t> reference_answer(const GemmProblem& problem);
 std::vector<std::uint8_t> answer(const jit::GemmKernel& kernel, const GemmProblem& problem, int threads,
                                  RunStats* stats = nullptr);
 
+/// The same through the public interface.
+std::vector<std::uint8_t> answer(const Gemm& gemm, const GemmProblem& problem, int threads,
+                                 RunStats* stats = nullptr);
+
 /// Empty when equal, else the first difference: row, column, both bit patterns.
 std::string first_difference(const GemmProblem& problem, const std::vector<std::uint8_t>& want,
                              const std::vector<std::uint8_t>& got);
