@@ -50,10 +50,12 @@ DotAddRules rules_of(const MmaModel& model, const MmaPolicy& policy) {
 
 // mma.sync fp8 on sm_90 and sm_100: two f16 instructions on half of the products each, the first from c = +0,
 // then an IEEE addition of c. SASS of nvcc 13.0; other toolkits may lower it differently. The rows were
-// decoded in the order of the two instructions, so the chain of sums is theirs.
+// decoded in the order of the two instructions, so the chain of sums is theirs; with
+// k = 16 each takes 8 products.
 std::uint32_t fp8_through_f16(const MmaModel& model, const MmaRow& a, const MmaRow& b, std::uint32_t c,
-                              const DotAddRules& rules, MmaTrace* trace) {
+                              DotAddRules rules, MmaTrace* trace) {
   const ElementFormat word = model.c_format();
+  if (a.dot.elements.size() == 16) rules.products_per_sum /= 2;
   const std::uint32_t sum =
       mma_dot(a.dot, b.dot, 0, {.c_format = word}, rules, trace != nullptr ? &trace->sums : nullptr);
   if (trace != nullptr) trace->adds_c_last = true;
@@ -126,9 +128,9 @@ std::uint32_t element_code(ElementFormat format, int k, std::span<const std::uin
 }
 
 int element_of_position(const MmaModel& model, int k, int position) {
-  if (model.procedure != Procedure::fp8_through_f16 || k <= 16) return position;
+  if (model.procedure != Procedure::fp8_through_f16) return position;
   // The first instruction takes elements 0, 1, 4, 5, 8, 9, ..., the second 2, 3, 6, 7, ...
-  const int half = position / 16, pair = position % 16 / 2;
+  const int half = position / (k / 2), pair = position % (k / 2) / 2;
   return 4 * pair + 2 * half + position % 2;
 }
 

@@ -90,7 +90,7 @@ std::uint32_t mma(const MmaModel& model, const MmaRow& a, const MmaRow& b, std::
                   const MmaPolicy& policy = {}, MmaTrace* trace = nullptr);
 
 /// Which element the product at `position` of an unbroken count over all sums of a trace belongs to: the
-/// identity but for fp8_through_f16 of k = 32, whose first instruction takes the low byte pair of every
+/// identity but for fp8_through_f16, whose first instruction takes the low byte pair of every
 /// 32-bit register.
 int element_of_position(const MmaModel& model, int k, int position);
 
