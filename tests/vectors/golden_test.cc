@@ -125,8 +125,11 @@ TEST(H100Captures, ASabotagedRuleIsSeen) {
       rules.rounding = rules.rounding == Rounding::rz ? Rounding::rne : Rounding::rz;
     });
     add("half of the products", [](reference::DotAddRules& rules) { rules.products_per_sum /= 2; });
-    if (name == "hopper.bf16.f32" || name == "hopper.tf32.f32" || name == "hopper.f16.f16") {
+    // 470 of 6,003,200 f16 outputs tell floor + 1: too few to be among the captures kept here.
+    if (name == "hopper.bf16.f32" || name == "hopper.tf32.f32") {
       add("floor + 1", [](reference::DotAddRules& rules) { ++rules.lowest_exponent; });
+    }
+    if (name == "hopper.bf16.f32" || name == "hopper.tf32.f32" || name == "hopper.f16.f16") {
       add("floor - 1", [](reference::DotAddRules& rules) { --rules.lowest_exponent; });
     }
     if (name == "hopper.bf16.f32" || name == "hopper.tf32.f32") {
