@@ -249,7 +249,8 @@ Result<Outcome> run(const InfoOptions& options, Context& context) {
 void add_info_command(CLI::App& app, Context& context) {
   auto options = std::make_shared<InfoOptions>();
   CLI::App* command = app.add_subcommand("info", "This machine, its kernels and which would be chosen");
-  command->footer("--peaks takes some seconds and up to 1 GiB. Nothing is kept between runs.");
+  command->footer(
+      "--peaks takes some seconds and memory of twice the last cache. Nothing is kept between runs.");
   CLI::Option* peaks =
       command->add_flag("--peaks", options->peaks, "Measure what this machine can do at most");
   add_count(*command, "--threads", options->threads, 1, 4096, "Threads that --peaks measures together")
