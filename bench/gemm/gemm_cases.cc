@@ -127,10 +127,6 @@ class GemmCase {
   }
 
   bool prepare(benchmark::State& state) {
-    if (const char* missing = jit::host_features().missing_for(subject_.isa)) {
-      report_skipped(state, missing);
-      return false;
-    }
     if (const std::string reason = too_slow(); !reason.empty()) {
       report_skipped(state, reason);
       return false;
@@ -293,9 +289,29 @@ void add(const std::string& name, Run run) {
   benchmark::RegisterBenchmark(name.c_str(), std::move(run))->UseManualTime()->Unit(benchmark::kMicrosecond);
 }
 
-void add_kernels(const HarnessOptions& options, const Shape& shape, MachinePeaks& peaks) {
+// Those that this machine can run; the others are named once.
+std::vector<GemmSubjectEntry> runnable_subjects() {
+  std::vector<GemmSubjectEntry> runnable;
+  std::string left_out;
+  for (GemmSubjectEntry& subject : gemm_subjects()) {
+    const char* missing = jit::host_features().missing_for(subject.isa);
+    if (missing == nullptr) {
+      runnable.push_back(std::move(subject));
+    } else {
+      left_out += (left_out.empty() ? "" : "; ") + subject.name({}) + ": " + missing;
+    }
+  }
+  if (!left_out.empty()) {
+    benchmark::AddCustomContext("left_out", left_out);
+    std::printf("left out: %s\n", left_out.c_str());
+  }
+  return runnable;
+}
+
+void add_kernels(const HarnessOptions& options, const Shape& shape, MachinePeaks& peaks,
+                 const std::vector<GemmSubjectEntry>& subjects) {
   for (const Format format : formats_of(options)) {
-    for (const GemmSubjectEntry& subject : gemm_subjects()) {
+    for (const GemmSubjectEntry& subject : subjects) {
       for (const int threads : options.threads) {
         const GemmSpec spec{
             .m = shape.m, .n = shape.n, .k = shape.k, .format = format, .numerics = subject.numerics};
@@ -318,10 +334,9 @@ void add_peers(const HarnessOptions& options, const Shape& shape) {
   }
 }
 
-void add_phases(const HarnessOptions& options) {
+void add_phases(const HarnessOptions& options, const GemmSubjectEntry& best) {
   const Shape shape = options.smoke ? Shape{3, 48, 96} : Shape{512, 4096, 4096};
   for (const Format format : formats_of(options)) {
-    const GemmSubjectEntry best = gemm_subjects().front();
     const GemmSpec spec{
         .m = shape.m, .n = shape.n, .k = shape.k, .format = format, .numerics = best.numerics};
     add("pack/" + best.name(spec) + "/" + std::to_string(shape.n) + "x" + std::to_string(shape.k),
@@ -335,11 +350,12 @@ void add_phases(const HarnessOptions& options) {
 }  // namespace
 
 void register_gemm_benchmarks(const HarnessOptions& options, MachinePeaks& peaks) {
+  const std::vector<GemmSubjectEntry> subjects = runnable_subjects();
   for (const Shape& shape : shapes_of(options)) {
-    add_kernels(options, shape, peaks);
+    add_kernels(options, shape, peaks, subjects);
     add_peers(options, shape);
   }
-  add_phases(options);
+  if (!subjects.empty()) add_phases(options, subjects.front());
 }
 
 }  // namespace fourge::bench

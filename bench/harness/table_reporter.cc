@@ -48,7 +48,9 @@ void TableReporter::ReportRuns(const std::vector<Run>& runs) {
       if (found == run.counters.end()) {
         std::printf(" %*s", column.width, "-");
       } else {
-        std::printf(" %*.*f", column.width, column.decimals, found->second.value * column.factor);
+        const double value = found->second.value * column.factor;
+        const int decimals = value != 0 && value < 1 ? 4 : column.decimals;
+        std::printf(" %*.*f", column.width, decimals, value);
       }
     }
     std::printf("  %s\n", run.report_label.c_str());
