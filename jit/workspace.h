@@ -5,7 +5,7 @@
 
 namespace fourge::jit {
 
-enum class Workspace : std::uint8_t { kActivations, kAccumulators, kTiles, kBounds, kPanels, kRows, kRotation, kSigns, kCount };
+enum class Workspace : std::uint8_t { kActivations, kAccumulators, kTiles, kBounds, kPanels, kRows, kRotation, kSigns, kTransposed, kRotated, kCount };
 
 /// At least `bytes` bytes, 64-byte aligned, owned by the calling thread and valid until its next request for
 /// the same purpose. Grows, never shrinks; freed when the thread ends. Null when there is no memory.
