@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <new>
 #include <string>
 
 #include "quant/block.h"
@@ -113,8 +114,12 @@ Result<QuantizedMatrix> quantize_with_amax(std::span<const float> values, std::i
   out.cols = cols;
   out.layout = spec.layout;
   out.amax = amax;
-  out.codes.resize(static_cast<std::size_t>(rows * cols / 2));
-  out.scales.resize(static_cast<std::size_t>(scale_bytes(spec.layout, rows, out.scale_cols())));
+  try {
+    out.codes.resize(static_cast<std::size_t>(rows * cols / 2));
+    out.scales.resize(static_cast<std::size_t>(scale_bytes(spec.layout, rows, out.scale_cols())));
+  } catch (const std::bad_alloc&) {
+    return {Error::kOutOfMemory, "no memory for the quantised matrix", shape_text(std::array{rows, cols})};
+  }
   const bool two_level = spec.format == Format::nvfp4;
   if (two_level) out.tensor_scale = TensorScale::decode_multiplier(nvfp4_tensor_scale(spec.rule, amax));
 

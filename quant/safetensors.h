@@ -81,7 +81,7 @@ class SafetensorsWriter {
 };
 
 /// Values as f32, rounded to nearest even where the type is wider (F64). F64, F32, F16, BF16, F8_E4M3,
-/// F8_E5M2, F8_E8M0, F4; kUnsupportedFormat for any other.
+/// F8_E5M2, F8_E8M0, F4; kUnsupportedFormat for any other, kBadShape when the bytes do not fit the shape.
 Result<std::vector<float>> tensor_to_f32(const Tensor& tensor);
 
 }  // namespace fourge::quant

@@ -2,6 +2,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <new>
 
 #include "fourge/formats.h"
 #include "quant/safetensors.h"
@@ -40,7 +41,15 @@ void decode_bytes(std::span<const std::uint8_t> bytes, std::vector<float>& value
 
 Result<std::vector<float>> tensor_to_f32(const Tensor& tensor) {
   static_assert(std::endian::native == std::endian::little);
-  std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
+  if (packed_bytes(tensor.dtype, tensor.elements()) != static_cast<std::int64_t>(tensor.bytes.size())) {
+    return {Error::kBadShape, "the bytes do not fit dtype and shape", "tensor " + in_quotes(tensor.name)};
+  }
+  std::vector<float> values;
+  try {
+    values.resize(static_cast<std::size_t>(tensor.elements()));
+  } catch (const std::bad_alloc&) {
+    return {Error::kOutOfMemory, "no memory for the values as f32", "tensor " + in_quotes(tensor.name)};
+  }
   switch (tensor.dtype) {
     case DType::f64:
       decode_each<double>(tensor.bytes, values, [](double x) { return static_cast<float>(x); });

@@ -82,6 +82,7 @@ TEST(TensorToF32, EveryTypeDecodes) {
   EXPECT_EQ(values(DType::f4, {1, 4}, {0x72, 0xf9}), (std::vector<float>{1.0f, 6.0f, -0.5f, -6.0f}));
   EXPECT_TRUE(std::isnan(values(DType::f8_e4m3, {1}, {0x7f})[0]));
   EXPECT_EQ(tensor_to_f32({"t", DType::i32, {0}, {}}).error(), Error::kUnsupportedFormat);
+  EXPECT_EQ(tensor_to_f32({"t", DType::f32, {2}, {}}).error(), Error::kBadShape);
 }
 
 TEST(Npy, RoundTripAndVersions) {

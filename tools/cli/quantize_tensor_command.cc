@@ -12,9 +12,11 @@
 #include <vector>
 
 #include "fourge/quantize.h"
+#include "quant/atomic_file.h"
 #include "quant/hadamard.h"
 #include "quant/quantize.h"
 #include "quant/safetensors.h"
+#include "quant/text.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/context.h"
 #include "tools/cli/options.h"
@@ -226,14 +228,14 @@ void print_text(const Report& report, const QuantizeTensorOptions& options) {
                {"amax"},
                {"relative error"}});
   for (const QuantizedRow& row : report.quantized) {
-    table.add_row({row.name, std::string(quant::name_of(row.dtype)), std::to_string(row.rows),
-                   std::to_string(row.cols), fmt::format("{:.6g}", row.amax),
+    table.add_row({quant::printable(row.name), std::string(quant::name_of(row.dtype)),
+                   std::to_string(row.rows), std::to_string(row.cols), fmt::format("{:.6g}", row.amax),
                    fmt::format("{:.5f}", row.relative_error)});
   }
   table.print();
   for (const CopiedRow& row : report.copied) {
-    fmt::print("copied {} {} [{}]: {}\n", row.name, quant::name_of(row.dtype), fmt::join(row.shape, ", "),
-               row.reason);
+    fmt::print("copied {} {} [{}]: {}\n", quant::printable(row.name), quant::name_of(row.dtype),
+               fmt::join(row.shape, ", "), row.reason);
   }
   fmt::print("{} {} {}{}: {} quantized, {} copied, {:.2f} s -> {}\n", name_of(options.format), options.rule,
              options.block_2d ? "2-D blocks" : "1-D blocks",
@@ -251,6 +253,9 @@ Result<Outcome> run(const QuantizeTensorOptions& options, Context& context) {
   }
   const Result<quant::Safetensors> file = quant::Safetensors::open(options.input);
   if (!file) return file.failure();
+  if (const Result<quant::AtomicFile> probe = quant::AtomicFile::create(options.output); !probe.ok()) {
+    return probe.failure();  // an output that cannot be is found before the work
+  }
   Result<Report> report = convert(*file, options, *rule);
   if (!report) return report.failure();
   report->seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
