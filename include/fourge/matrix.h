@@ -67,6 +67,9 @@ struct TensorScale {
   constexpr float as_decode_multiplier() const {
     return direction == Direction::decode_multiplier ? value : 1.0f / value;
   }
+  constexpr float as_encode_multiplier() const {
+    return direction == Direction::encode_multiplier ? value : 1.0f / value;
+  }
   bool operator==(const TensorScale&) const = default;
 };
 

@@ -62,8 +62,9 @@ struct QuantizeSpec {
 /// Whether format and rule belong together; the reason when not.
 Status check(const QuantizeSpec& spec);
 
-/// Quantises a row-major rows x cols matrix. cols must be a multiple of the block; NaN elements become +6, as
-/// cvt.satfinite does; an infinite or NaN amax is refused (kBadArgument).
+/// Quantises a row-major rows x cols matrix. cols must be a multiple of the block (kBadShape). NaN elements
+/// do not count for any maximum and become +6, as cvt.satfinite does, or 0 in a block whose scale is 0; an
+/// infinite element is refused (kBadArgument). The same bits for every thread count.
 Result<QuantizedMatrix> quantize(std::span<const float> values, std::int64_t rows, std::int64_t cols,
                                  const QuantizeSpec& spec);
 
