@@ -9,7 +9,7 @@ namespace fourge {
 
 namespace {
 
-constexpr std::int64_t kParallelElements = 1 << 16;
+[[maybe_unused]] constexpr std::int64_t kParallelElements = 1 << 16;
 
 template <ElementFormat kFormat>
 constexpr std::array<float, 256> kScaleValues = [] {

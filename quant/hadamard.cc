@@ -11,7 +11,7 @@ namespace fourge::quant {
 
 namespace {
 
-constexpr std::int64_t kParallelElements = 1 << 16;
+[[maybe_unused]] constexpr std::int64_t kParallelElements = 1 << 16;
 
 void butterfly(float* x, std::int64_t order, float factor) {
   for (std::int64_t half = 1; half < order; half *= 2) {

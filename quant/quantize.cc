@@ -18,7 +18,8 @@ namespace {
 
 using quant::Block;
 
-constexpr std::int64_t kParallelElements = 1 << 16;  // below it a team of threads costs more than it saves
+[[maybe_unused]] constexpr std::int64_t kParallelElements =
+    1 << 16;  // below it a team of threads costs more than it saves
 
 constexpr ScaleRule kNvfp4Rules[] = {ScaleRule::static_6, ScaleRule::static_4, ScaleRule::mse_4_6,
                                      ScaleRule::mae_4_6, ScaleRule::abs_max_4_6};
