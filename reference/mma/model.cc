@@ -1,5 +1,6 @@
 #include "reference/mma/model.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "reference/arithmetic.h"
@@ -50,12 +51,11 @@ DotAddRules rules_of(const MmaModel& model, const MmaPolicy& policy) {
 
 // mma.sync fp8 on sm_90 and sm_100: two f16 instructions on half of the products each, the first from c = +0,
 // then an IEEE addition of c. SASS of nvcc 13.0; other toolkits may lower it differently. The rows were
-// decoded in the order of the two instructions, so the chain of sums is theirs; with
-// k = 16 each takes 8 products.
+// decoded in the order of the two instructions, so the chain of sums is theirs.
 std::uint32_t fp8_through_f16(const MmaModel& model, const MmaRow& a, const MmaRow& b, std::uint32_t c,
                               DotAddRules rules, MmaTrace* trace) {
+  rules.products_per_sum = products_per_sum(model, static_cast<int>(a.dot.elements.size()));
   const ElementFormat word = model.c_format();
-  if (a.dot.elements.size() == 16) rules.products_per_sum /= 2;
   const std::uint32_t sum =
       mma_dot(a.dot, b.dot, 0, {.c_format = word}, rules, trace != nullptr ? &trace->sums : nullptr);
   if (trace != nullptr) trace->adds_c_last = true;
@@ -125,6 +125,10 @@ std::uint32_t element_code(ElementFormat format, int k, std::span<const std::uin
     default:
       return at(4 * i) | at(4 * i + 1) << 8 | at(4 * i + 2) << 16 | at(4 * i + 3) << 24;
   }
+}
+
+int products_per_sum(const MmaModel& model, int k) {
+  return std::min(model.rules.products_per_sum, model.procedure == Procedure::fp8_through_f16 ? k / 2 : k);
 }
 
 int element_of_position(const MmaModel& model, int k, int position) {

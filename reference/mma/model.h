@@ -89,9 +89,12 @@ struct MmaTrace {
 std::uint32_t mma(const MmaModel& model, const MmaRow& a, const MmaRow& b, std::uint32_t c,
                   const MmaPolicy& policy = {}, MmaTrace* trace = nullptr);
 
+/// Products of one sum at this depth.
+int products_per_sum(const MmaModel& model, int k);
+
 /// Which element the product at `position` of an unbroken count over all sums of a trace belongs to: the
-/// identity but for fp8_through_f16, whose first instruction takes the low byte pair of every
-/// 32-bit register.
+/// identity but for fp8_through_f16, whose first instruction takes the low byte pair of every 32-bit
+/// register.
 int element_of_position(const MmaModel& model, int k, int position);
 
 }  // namespace fourge::reference

@@ -202,6 +202,12 @@ TEST(MmaModel, LoweredFp8TakesTheLowBytePairsFirst) {
   for (int k = 0; k < 32; ++k) EXPECT_EQ(first.count(k), (k >> 1 & 1) == 0 ? 1u : 0u) << k;
   EXPECT_EQ(second.size(), 16u);
 
+  // k = 16: 0, 1, 4, 5, 8, 9, 12, 13, then 2, 3, 6, 7, ...
+  for (int position = 0; position < 16; ++position) {
+    EXPECT_EQ(element_of_position(model, 16, position) >> 1 & 1, position / 8) << position;
+  }
+  EXPECT_EQ(products_per_sum(model, 16), 8);
+
   // f16 output: 2048 + 1 rounds to 2048 in the first instruction when both are in it; apart, the same; with
   // three ones the order shows: (2048 + 1 + 1) + 1 against (2048 + 1) + 1 + 1.
   const auto with_ones_at = [](std::initializer_list<int> ones) {

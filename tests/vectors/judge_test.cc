@@ -19,11 +19,12 @@ bool has_python() {
 }
 
 struct Draw {
-  std::string model;
-  ElementFormat a_format, b_format;
-  int rows, tiles, seed;
+  std::string model = "";
+  ElementFormat a_format = ElementFormat::e2m1, b_format = ElementFormat::e2m1;
+  int rows = 1, tiles = 1, seed = 1;
   std::string zero_rule = "hardware";
   std::string mode = "all";
+  int k = 0;  // the model's largest
 };
 
 // The judge draws operands and answers; the reference must agree with every answer.
@@ -35,8 +36,8 @@ void expect_agreement(const Draw& draw) {
       "PYTHONDONTWRITEBYTECODE=1 python3 '" FOURGE_SOURCE_DIR "/tools/judge' random --model '" + draw.model +
       "' --a-format " + name_of(draw.a_format) + " --b-format " + name_of(draw.b_format) + " --m " + rows +
       " --n " + rows + " --tiles " + std::to_string(draw.tiles) + " --seed " + std::to_string(draw.seed) +
-      " --mode " + draw.mode + " --zero-rule " + draw.zero_rule + " --out '" + file + "' > '" +
-      (folder / "log").string() + "' 2>&1";
+      " --mode " + draw.mode + (draw.k != 0 ? " --k " + std::to_string(draw.k) : "") + " --zero-rule " +
+      draw.zero_rule + " --out '" + file + "' > '" + (folder / "log").string() + "' 2>&1";
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
   const Result<VectorSet> set = read_vectors(file);
   ASSERT_TRUE(set.ok()) << set.failure().message();
@@ -70,6 +71,22 @@ TEST(Judge, AgreesOnEveryModel) {
   for (const MmaModel& model : reference::kMmaModels) {
     const auto formats = formats_of(model);
     expect_agreement({std::string(model.name), formats.front(), formats.back(), 1, 120, 11});
+  }
+}
+
+// The shorter instructions: one sum of fewer products, or fewer sums.
+TEST(Judge, AgreesOnShortDepths) {
+  FOURGE_NEEDS_PYTHON();
+  for (const MmaModel& model : reference::kMmaModels) {
+    if (model.depths[1] == 0) continue;
+    const auto formats = formats_of(model);
+    expect_agreement({.model = std::string(model.name),
+                      .a_format = formats.back(),
+                      .b_format = formats.front(),
+                      .rows = 2,
+                      .tiles = 18,
+                      .seed = 14,
+                      .k = model.depths[1]});
   }
 }
 

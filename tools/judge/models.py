@@ -80,8 +80,8 @@ def named_models():
         row(f"{arch}.bf16.f32", "dot", ("bf16",), False, (8, 16), 25, 16, "f32", "rz", -133)
         row(f"{arch}.tf32.f32", "dot", ("tf32",), False, (4, 8), 25, 8, "f32", "rz", -133)
         # spec 3.1: two HMMA of 16 products each.
-        row(f"{arch}.mma_sync.fp8.f32", "fp8_lowering", FP8, True, (32,), 25, 16, "f32", "rz", -133)
-        row(f"{arch}.mma_sync.fp8.f16", "fp8_lowering", FP8, True, (32,), 25, 16, "f16", "rne", -21)
+        row(f"{arch}.mma_sync.fp8.f32", "fp8_lowering", FP8, True, (16, 32), 25, 16, "f32", "rz", -133)
+        row(f"{arch}.mma_sync.fp8.f16", "fp8_lowering", FP8, True, (16, 32), 25, 16, "f16", "rne", -21)
     for arch in ("ampere", "ada"):
         row(f"{arch}.f16.f32", "dot", ("f16",), False, (8, 16), 24, 8, "f32", "rz", -132)
         row(f"{arch}.f16.f16", "dot", ("f16",), False, (8, 16), 24, 8, "f16", "rne", -20)

@@ -92,7 +92,7 @@ int products_of(const DotAddTrace& sum) {
 
 // Products of each sum, also of one that a special value decided.
 int products_of(const OutputOperands& x, const DotAddTrace& sum) {
-  return sum.terms.empty() ? x.model.rules.products_per_sum : products_of(sum);
+  return sum.terms.empty() ? reference::products_per_sum(x.model, x.k) : products_of(sum);
 }
 
 std::string sum_text(const OutputOperands& x, const DotAddTrace& sum, int position) {

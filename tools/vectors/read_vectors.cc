@@ -179,4 +179,10 @@ Result<VectorSet> read_vectors(const std::string& path) {
   return Reader(*file, path).read();
 }
 
+Result<VectorSet> parse_vectors(std::span<const std::uint8_t> bytes, const std::string& name) {
+  const Result<quant::Safetensors> file = quant::Safetensors::parse(bytes, name);
+  if (!file.ok()) return file.failure();
+  return Reader(*file, name).read();
+}
+
 }  // namespace fourge::vectors

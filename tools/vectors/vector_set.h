@@ -72,6 +72,8 @@ inline constexpr int kMostDepth = 1 << 16;
 
 /// Reads and checks a file. kBadFile names the tensor or the metadata and says what the model asks for.
 Result<VectorSet> read_vectors(const std::string& path);
+/// The same on the bytes of a file; `name` stands for it in messages.
+Result<VectorSet> parse_vectors(std::span<const std::uint8_t> bytes, const std::string& name);
 
 /// Writes a file whole or not at all, in the form that the suffix of `path` names:
 /// .safetensors   the format above
