@@ -14,7 +14,7 @@ namespace {
 constexpr const char* kFp4Models[] = {"blackwell.mxf4nvf4.ue4m3.block16", "blackwell.mxf4nvf4.ue8m0.block16",
                                       "blackwell.mxf4.ue8m0.block32"};
 
-class VectorCommands : public testing::Test {
+class ConformanceRoundTrip : public testing::Test {
  protected:
   std::string file(const std::string& name) const { return (folder_ / name).string(); }
 
@@ -43,7 +43,7 @@ class VectorCommands : public testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(VectorCommands, ReferenceAndEveryKernelAcceptGeneratedVectors) {
+TEST_F(ConformanceRoundTrip, ReferenceAndEveryKernelAcceptGeneratedVectors) {
   for (const char* model : kFp4Models) {
     generate(model, "v.safetensors");
     const nlohmann::json result = json_of({"conform", file("v.safetensors"), "--json"})["files"][0];
@@ -55,7 +55,7 @@ TEST_F(VectorCommands, ReferenceAndEveryKernelAcceptGeneratedVectors) {
   }
 }
 
-TEST_F(VectorCommands, OneWrongBitIsAMismatchOfEveryChecker) {
+TEST_F(ConformanceRoundTrip, OneWrongBitIsAMismatchOfEveryChecker) {
   generate(kFp4Models[0], "v.safetensors");
   copy_with_a_wrong_bit("v.safetensors", "wrong.safetensors");
   const nlohmann::json document =
@@ -65,7 +65,7 @@ TEST_F(VectorCommands, OneWrongBitIsAMismatchOfEveryChecker) {
   for (const auto& checker : document["files"][1]["checkers"]) EXPECT_EQ(checker["mismatches"], 1) << checker;
 }
 
-TEST_F(VectorCommands, HardwareCapturesConform) {
+TEST_F(ConformanceRoundTrip, HardwareCapturesConform) {
   const nlohmann::json document =
       json_of({"conform",
                FOURGE_SOURCE_DIR "/tests/data/captures/hopper.f16.f32__mma_sync_m16n8k16_f16_f16.safetensors",
@@ -74,7 +74,7 @@ TEST_F(VectorCommands, HardwareCapturesConform) {
   EXPECT_EQ(document["files"][0]["mismatches"], 0);
 }
 
-TEST_F(VectorCommands, ConformRefusesBadFiles) {
+TEST_F(ConformanceRoundTrip, ConformRefusesBadFiles) {
   expect_refused({"conform"}, "fourge conform: missing argument: files: see fourge conform --help");
   expect_refused({"conform", file("absent")},
                  "fourge conform: not found: " + file("absent") + ": no such file");
@@ -91,7 +91,7 @@ TEST_F(VectorCommands, ConformRefusesBadFiles) {
       << result.err;
 }
 
-TEST_F(VectorCommands, VectorsRefusesBadOptions) {
+TEST_F(ConformanceRoundTrip, VectorsRefusesBadOptions) {
   const std::string model = "blackwell.mxf4.ue8m0.block32";
   expect_refused({"vectors", "--model", "foo", "--out", file("x.hex")},
                  "fourge vectors: not found: foo: expected a model of `fourge mma --list`, or custom:...");
@@ -104,7 +104,7 @@ TEST_F(VectorCommands, VectorsRefusesBadOptions) {
   EXPECT_EQ(folder().entries(), 0u);
 }
 
-TEST_F(VectorCommands, MmaComputesOneOutput) {
+TEST_F(ConformanceRoundTrip, MmaComputesOneOutput) {
   // 0.5 * 0.5 under the smallest scale, 2^-9, on both sides: 2^-20 beside c = 1.
   const nlohmann::json document =
       json_of({"mma", "--model", "blackwell.mxf4nvf4.ue4m3.block16", "--a", "1,", "--b", "1,", "--a-scales",
@@ -112,7 +112,7 @@ TEST_F(VectorCommands, MmaComputesOneOutput) {
   EXPECT_EQ(document["result"], "3f800008");
 }
 
-TEST_F(VectorCommands, MmaRefusesBadOptions) {
+TEST_F(ConformanceRoundTrip, MmaRefusesBadOptions) {
   expect_refused({"mma"},
                  "fourge mma: bad argument: a required option is missing: expected --model, --a and --b, or "
                  "--list");
