@@ -1,0 +1,69 @@
+// fourge demo: every output of the shipped model is checked.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/temporary_folder.h"
+#include "tests/tools/cli.h"
+
+namespace fourge::tests {
+namespace {
+
+using nlohmann::json;
+
+void expect_keys(const json& object, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) EXPECT_TRUE(object.contains(key)) << key;
+}
+
+std::vector<std::string> gemm_keys() {
+  return {"kernel",
+          "m",
+          "n",
+          "k",
+          "format",
+          "activations",
+          "numerics",
+          "isa",
+          "threads",
+          "seconds_best",
+          "seconds_median",
+          "gflops",
+          "weight_gbps",
+          "bound",
+          "bound_fraction",
+          "outputs_checked",
+          "mismatches",
+          "certified_fraction",
+          "relative_error"};
+}
+
+void expect_whole_demo(const std::vector<std::string>& arguments, std::size_t products) {
+  const json document = json_of(arguments);
+  EXPECT_EQ(document["mismatches"], 0);
+  std::int64_t outputs = 0;
+  for (const json& product : document["products"]) {
+    expect_keys(product, gemm_keys());
+    const std::int64_t all = product["m"].get<std::int64_t>() * product["n"].get<std::int64_t>();
+    EXPECT_EQ(product["outputs_checked"], all);
+    outputs += all;
+  }
+  EXPECT_EQ(document["outputs_checked"], outputs);
+  EXPECT_EQ(document["products"].size(), products);
+  for (const json& peer : document["peers"]) {
+    EXPECT_EQ(peer["absent"].is_string(), peer["seconds_best"].is_null());
+  }
+}
+
+TEST(DemoCommand, ChecksEveryOutputOfTheShippedModel) { expect_whole_demo({"demo", "--quick", "--json"}, 8); }
+
+TEST(LongDemoCommand, ChecksEveryOutputOfTheShippedModel) { expect_whole_demo({"demo", "--json"}, 15); }
+
+TEST(DemoCommand, RefusesAFolderWithoutAModel) {
+  const TemporaryFolder folder;
+  expect_refused({"demo", "--model", folder.path().string()},
+                 "fourge demo: not found: " + (folder / "model.safetensors").string() + ": no such file");
+}
+
+}  // namespace
+}  // namespace fourge::tests
