@@ -54,10 +54,10 @@ Result<Choice<Entry>> choose(std::span<const Entry> entries, const typename Entr
       reason = "another kernel was asked for by name";
     } else if (const char* refusal = entry.refusal(spec)) {
       reason = refusal;
-    } else if (above(entry.isa, *cap)) {
-      reason = std::string("above the level cap ") + name_of(*cap);
     } else if (missing != nullptr) {
       reason = missing;
+    } else if (above(entry.isa, *cap)) {
+      reason = std::string("above the level cap ") + name_of(*cap);
     } else if (choice.entry != nullptr) {
       reason = "fits, but a faster one is ahead of it";
     } else {

@@ -21,8 +21,8 @@ std::string why_not(const GemmKernelEntry& entry, const GemmSpec& spec, const Cp
   if (kernel == nullptr && spec.m < entry.smallest_m) {
     return "pays from m = " + std::to_string(entry.smallest_m) + " on";
   }
-  if (above(entry.isa, max_isa)) return std::string("above the level cap ") + name_of(max_isa);
   if (const char* missing = features.missing_for(entry.isa)) return missing;
+  if (above(entry.isa, max_isa)) return std::string("above the level cap ") + name_of(max_isa);
   return {};
 }
 

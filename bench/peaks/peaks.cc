@@ -130,12 +130,12 @@ std::optional<double> copy_gbps(std::int64_t bytes, const PeakOptions& options) 
 
 Footprints footprints(int threads) {
   const jit::CacheSizes& caches = jit::host_caches();
-  constexpr std::int64_t kMost = std::int64_t{1} << 30, kLeast = std::int64_t{256} << 20;
+  constexpr std::int64_t kLeast = std::int64_t{256} << 20;
   Footprints bytes;
   bytes.l2 = threads * caches.l2 / 2;
   const std::int64_t beyond_l2 = 4 * threads * caches.l2;
   if (caches.l3 >= 2 * beyond_l2) bytes.l3 = std::clamp(caches.l3 / 4, beyond_l2, 2 * beyond_l2);
-  bytes.dram = std::max(std::clamp(4 * caches.l3, kLeast, kMost), 2 * caches.l3);
+  bytes.dram = std::max(2 * caches.l3, kLeast);
   if (bytes.dram > physical_memory() / 4) bytes.dram = 0;
   return bytes;
 }

@@ -1,6 +1,7 @@
 #include "bench/peaks/timing.h"
 
 #include <atomic>
+#include <limits>
 #include <thread>
 
 #if defined(_OPENMP)
@@ -17,15 +18,16 @@ template <class Run>
 Times repeat_runs(const RepeatOptions& options, Run&& run) {
   run();
   Times times;
-  double total = 0;
+  double total = 0, best = std::numeric_limits<double>::infinity();
   const auto enough = [&] {
     return times.count() >= options.least &&
-           (times.count() * times.best() >= options.seconds || total >= kNoise * options.seconds);
+           (times.count() * best >= options.seconds || total >= kNoise * options.seconds);
   };
   while (times.count() < options.most && !enough()) {
     const double seconds = run();
     times.add(seconds);
     total += seconds;
+    best = std::min(best, seconds);
   }
   return times;
 }

@@ -16,16 +16,22 @@ inline double now_seconds() {
 /// Seconds of repeated runs of the same work.
 class Times {
  public:
-  void add(double seconds) {
-    sorted_.insert(std::upper_bound(sorted_.begin(), sorted_.end(), seconds), seconds);
+  void add(double seconds) { seconds_.push_back(seconds); }
+  int count() const { return static_cast<int>(seconds_.size()); }
+  double best() const { return seconds_.empty() ? 0.0 : *std::min_element(seconds_.begin(), seconds_.end()); }
+  double worst() const {
+    return seconds_.empty() ? 0.0 : *std::max_element(seconds_.begin(), seconds_.end());
   }
-  int count() const { return static_cast<int>(sorted_.size()); }
-  double best() const { return sorted_.empty() ? 0.0 : sorted_.front(); }
-  double median() const { return sorted_.empty() ? 0.0 : sorted_[sorted_.size() / 2]; }
-  double worst() const { return sorted_.empty() ? 0.0 : sorted_.back(); }
+  double median() const {
+    if (seconds_.empty()) return 0.0;
+    std::vector<double> sorted = seconds_;
+    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+    std::nth_element(sorted.begin(), middle, sorted.end());
+    return *middle;
+  }
 
  private:
-  std::vector<double> sorted_;
+  std::vector<double> seconds_;
 };
 
 struct RepeatOptions {

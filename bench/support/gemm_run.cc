@@ -1,5 +1,7 @@
 #include "bench/support/gemm_run.h"
 
+#include "bench/support/peers.h"
+
 #include <utility>
 
 #if defined(_OPENMP)
@@ -68,6 +70,28 @@ Result<GemmReport> run_gemm(const TimedGemm& kernel, const GemmData& data, const
   if (!timed.ok()) return timed.failure();
   report.bound = gemm_bound(spec, report.code.isa, report.packed_bytes, options.threads, peaks);
   return report;
+}
+
+std::vector<PeerReport> run_peers(const Values& x, const Values& w, int threads,
+                                  const RepeatOptions& options) {
+  std::vector<PeerReport> reports;
+  for (const PeerEntry& entry : peers()) {
+    PeerReport& report = reports.emplace_back();
+    report.name = entry.name;
+    const PeerResult peer = entry.make(x, w, threads);
+    if (!peer.ok()) {
+      report.absent = peer.failure().message();
+      continue;
+    }
+    report.version = (*peer)->version();
+    bool agreed = true;
+    report.times = repeat(options, [&] { agreed = agreed && (*peer)->run(); });
+    if (!agreed) report.absent = "the library refused to run";
+    const GemmSpec spec{.m = x.rows, .n = w.rows, .k = x.cols};
+    constexpr std::int64_t kProducts = 1 << 24;
+    report.relative_error = relative_error(spec, x, w, (*peer)->result().data(), kProducts).value;
+  }
+  return reports;
 }
 
 }  // namespace fourge::bench

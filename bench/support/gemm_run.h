@@ -64,4 +64,18 @@ struct GemmReport {
 Result<GemmReport> run_gemm(const TimedGemm& kernel, const GemmData& data, const GemmRunOptions& options,
                             MachinePeaks& peaks);
 
+/// A peer measured on the same product.
+struct PeerReport {
+  std::string name;
+  std::string version;
+  std::string absent;  // why it did not run; empty when it did
+  Times times;
+  double relative_error = 0;
+
+  bool ran() const { return absent.empty(); }
+};
+
+/// Every peer, in the order of peers().
+std::vector<PeerReport> run_peers(const Values& x, const Values& w, int threads, const RepeatOptions& repeat);
+
 }  // namespace fourge::bench

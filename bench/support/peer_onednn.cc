@@ -1,12 +1,12 @@
 // oneDNN 2.x through its C interface, found at run time.
 #include <oneapi/dnnl/dnnl.h>
 
-#include <cstring>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "bench/support/dynamic_library.h"
-#include "bench/support/gemm_check.h"
-#include "bench/support/peers.h"
+#include "bench/support/peer_onednn.h"
 #include "fourge/rounding.h"
 
 namespace fourge::bench {
@@ -46,17 +46,28 @@ struct OneDnn {
   }
 };
 
-// oneDNN of Debian runs on GNU's OpenMP, whatever runtime this program was linked with.
-void set_gomp_threads(int threads) {
-  static const DynamicLibrary library("libgomp.so.1");
-  static void (*set_num_threads)(int) = nullptr;
-  if (library.find("omp_set_num_threads", set_num_threads)) set_num_threads(threads);
-}
-int gomp_threads() {
-  static const DynamicLibrary library("libgomp.so.1");
-  static int (*get_max_threads)() = nullptr;
-  return library.find("omp_get_max_threads", get_max_threads) ? get_max_threads() : 1;
-}
+// oneDNN of Debian runs on GNU's OpenMP, whatever runtime this program was linked with. Sets its thread count
+// and puts it back.
+class GompThreads {
+ public:
+  explicit GompThreads(int threads) {
+    static const DynamicLibrary library("libgomp.so.1");
+    int (*get_max_threads)() = nullptr;
+    if (!library.find("omp_get_max_threads", get_max_threads)) return;
+    if (!library.find("omp_set_num_threads", set_)) return;
+    before_ = get_max_threads();
+    set_(threads);
+  }
+  GompThreads(const GompThreads&) = delete;
+  GompThreads& operator=(const GompThreads&) = delete;
+  ~GompThreads() {
+    if (set_ != nullptr) set_(before_);
+  }
+
+ private:
+  void (*set_)(int) = nullptr;
+  int before_ = 1;
+};
 
 // A handle of the library with its destroy function.
 template <class Handle>
@@ -85,11 +96,13 @@ std::vector<std::uint16_t> to_bf16(const Values& values) {
 }
 
 // The steps of one product. Each returns whether the library agreed; the first refusal ends it.
-class Matmul {
+class Matmul final : public Peer {
  public:
-  Matmul(const OneDnn& dnnl, const Values& x, const Values& w) : dnnl_(dnnl), x_(x), w_(w) {}
+  Matmul(const OneDnn& dnnl, const Values& x, const Values& w, int threads)
+      : dnnl_(dnnl), x_(x), w_(w), threads_(threads) {}
 
   bool prepare() {
+    const GompThreads guard(threads_);  // primitives divide their work when they are created
     const dnnl_dims_t x_dims = {x_.rows, x_.cols}, w_dims = {w_.cols, w_.rows}, d_dims = {x_.rows, w_.rows};
     dnnl_memory_desc_t any_w;
     const auto describe = [&](dnnl_memory_desc_t* desc, const dnnl_dims_t& dims, dnnl_data_type_t type,
@@ -109,20 +122,21 @@ class Matmul {
            reorder_weights();
   }
 
-  bool run() {
+  bool run() override {
+    const GompThreads guard(threads_);
     const dnnl_exec_arg_t arguments[] = {
         {DNNL_ARG_SRC, x_memory_}, {DNNL_ARG_WEIGHTS, packed_}, {DNNL_ARG_DST, d_memory_}};
     return dnnl_.primitive_execute(primitive_, stream_, 3, arguments) == dnnl_success &&
            dnnl_.stream_wait(stream_) == dnnl_success;
   }
 
-  std::string implementation() const {
+  std::string version() const override {
     const char* text = nullptr;
-    const bool known =
-        dnnl_.primitive_desc_query(primitive_desc_, dnnl_query_impl_info_str, 0, &text) == dnnl_success;
-    return known && text != nullptr ? text : "?";
+    dnnl_.primitive_desc_query(primitive_desc_, dnnl_query_impl_info_str, 0, &text);
+    const dnnl_version_t* version = dnnl_.version();
+    return "oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+           std::to_string(version->patch) + ", " + (text != nullptr ? text : "unknown implementation");
   }
-  const std::vector<float>& result() const { return d_; }
 
  private:
   bool make_memory() {
@@ -153,8 +167,8 @@ class Matmul {
   const OneDnn& dnnl_;
   const Values& x_;
   const Values& w_;
+  int threads_;
   std::vector<std::uint16_t> x_bf16_, w_bf16_;
-  std::vector<float> d_;
   dnnl_memory_desc_t x_desc_, w_desc_, d_desc_;
   Owned<dnnl_engine_t> engine_{dnnl_.engine_destroy};
   Owned<dnnl_stream_t> stream_{dnnl_.stream_destroy};
@@ -166,32 +180,12 @@ class Matmul {
 
 }  // namespace
 
-PeerRun run_onednn_bf16(const Values& x, const Values& w, const PeerOptions& options) {
-  PeerRun run{.name = "onednn_bf16"};
+PeerResult make_onednn_bf16(const Values& x, const Values& w, int threads) {
   const OneDnn* dnnl = OneDnn::load();
-  if (dnnl == nullptr) {
-    run.absent = "libdnnl.so.2 is not installed (Debian package libdnnl-dev)";
-    return run;
-  }
-  const int threads_before = gomp_threads();
-  set_gomp_threads(options.threads);  // primitives divide their work when they are created
-  Matmul matmul(*dnnl, x, w);
-  bool agreed = matmul.prepare();
-  if (agreed) {
-    run.times = repeat(options.repeat, [&] { agreed = agreed && matmul.run(); });
-    const dnnl_version_t* version = dnnl->version();
-    run.version = "oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
-                  std::to_string(version->patch) + ", " + matmul.implementation();
-  }
-  set_gomp_threads(threads_before);
-  if (!agreed) {
-    run.absent = "oneDNN refused this product in bf16";
-    return run;
-  }
-  run.relative_error = relative_error({.m = x.rows, .n = w.rows, .k = x.cols}, x, w, matmul.result().data(),
-                                      std::int64_t{1} << 24)
-                           .value;
-  return run;
+  if (dnnl == nullptr) return {Error::kNotFound, "install Debian package libdnnl-dev", "libdnnl.so.2"};
+  auto matmul = std::make_unique<Matmul>(*dnnl, x, w, threads);
+  if (!matmul->prepare()) return {Error::kUnsupportedFormat, "refuses this product in bf16", "oneDNN"};
+  return PeerResult(std::move(matmul));
 }
 
 }  // namespace fourge::bench

@@ -1,10 +1,11 @@
 #include "bench/support/peers.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <limits>
 
 #include "bench/support/dynamic_library.h"
-#include "bench/support/gemm_check.h"
+#include "bench/support/peer_onednn.h"
 #include "jit/cpu.h"
 
 namespace fourge::bench {
@@ -42,48 +43,59 @@ struct OpenBlas {
   }
 };
 
-std::string openblas_version(const OpenBlas& blas) {
-  std::string config = blas.get_config();  // "OpenBLAS 0.3.21 NO_LAPACKE ... MAX_THREADS=64"
-  config = config.substr(0, config.find(' ', config.find(' ') + 1));
-  std::string version = config + ", " + blas.get_corename();
-  if (const char* core = std::getenv("OPENBLAS_CORETYPE")) version += std::string(" (told ") + core + ")";
-  return version;
+class OpenBlasPeer final : public Peer {
+ public:
+  OpenBlasPeer(const OpenBlas& blas, const Values& x, const Values& w, int threads)
+      : blas_(blas), x_(x), w_(w), threads_(threads) {
+    d_.resize(static_cast<std::size_t>(x.rows * w.rows));
+  }
+
+  bool run() override {
+    const int m = static_cast<int>(x_.rows), n = static_cast<int>(w_.rows), k = static_cast<int>(x_.cols);
+    blas_.set_num_threads(threads_);
+    blas_.sgemm(kRowMajor, kNoTranspose, kTranspose, m, n, k, 1.0f, x_.data.data(), k, w_.data.data(), k,
+                0.0f, d_.data(), n);
+    return true;
+  }
+
+  std::string version() const override {
+    std::string config = blas_.get_config();  // "OpenBLAS 0.3.21 NO_LAPACKE ... MAX_THREADS=64"
+    config = config.substr(0, config.find(' ', config.find(' ') + 1));
+    std::string version = config + ", " + blas_.get_corename();
+    if (const char* core = std::getenv("OPENBLAS_CORETYPE")) version += std::string(" (told ") + core + ")";
+    return version;
+  }
+
+ private:
+  const OpenBlas& blas_;
+  const Values& x_;
+  const Values& w_;
+  int threads_;
+};
+
+PeerResult make_openblas(const Values& x, const Values& w, int threads) {
+  const OpenBlas* blas = OpenBlas::load();
+  if (blas == nullptr) {
+    return {Error::kNotFound, "install Debian package libopenblas-dev", "libopenblas.so.0"};
+  }
+  if (std::max({x.rows, x.cols, w.rows}) > std::numeric_limits<int>::max()) {
+    return {Error::kUnsupportedFormat, "sizes beyond its int", "libopenblas.so.0"};
+  }
+  return PeerResult(std::make_unique<OpenBlasPeer>(*blas, x, w, threads));
 }
 
 }  // namespace
 
-PeerRun run_openblas_sgemm(const Values& x, const Values& w, const PeerOptions& options) {
-  PeerRun run{.name = "openblas_f32"};
-  const OpenBlas* blas = OpenBlas::load();
-  if (blas == nullptr) {
-    run.absent = "libopenblas.so.0 is not installed (Debian package libopenblas-dev)";
-    return run;
-  }
-  if (x.rows > std::numeric_limits<int>::max() || w.rows > std::numeric_limits<int>::max()) {
-    run.absent = "sizes beyond its int";
-    return run;
-  }
-  blas->set_num_threads(options.threads);
-  run.version = openblas_version(*blas);
-  const int m = static_cast<int>(x.rows), n = static_cast<int>(w.rows), k = static_cast<int>(x.cols);
-  std::vector<float> d(static_cast<std::size_t>(x.rows * w.rows));
-  run.times = repeat(options.repeat, [&] {
-    blas->sgemm(kRowMajor, kNoTranspose, kTranspose, m, n, k, 1.0f, x.data.data(), k, w.data.data(), k, 0.0f,
-                d.data(), n);
-  });
-  run.relative_error =
-      relative_error({.m = x.rows, .n = w.rows, .k = x.cols}, x, w, d.data(), std::int64_t{1} << 24).value;
-  return run;
-}
-
 #if !defined(FOURGE_HAVE_ONEDNN)
-PeerRun run_onednn_bf16(const Values&, const Values&, const PeerOptions&) {
-  return {.name = "onednn_bf16", .absent = "built without oneDNN's headers (Debian package libdnnl-dev)"};
+PeerResult make_onednn_bf16(const Values&, const Values&, int) {
+  return {Error::kNotFound, "built without its headers (Debian package libdnnl-dev)", "oneDNN"};
 }
 #endif
 
-std::vector<PeerRun> run_peers(const Values& x, const Values& w, const PeerOptions& options) {
-  return {run_onednn_bf16(x, w, options), run_openblas_sgemm(x, w, options)};
+const std::vector<PeerEntry>& peers() {
+  static const std::vector<PeerEntry> all = {{"onednn_bf16", make_onednn_bf16},
+                                             {"openblas_f32", make_openblas}};
+  return all;
 }
 
 }  // namespace fourge::bench

@@ -2,36 +2,40 @@
 // f32. Both are loaded when first asked for (libdnnl.so.2, libopenblas.so.0) and may be absent.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "bench/peaks/timing.h"
 #include "bench/support/gemm_data.h"
+#include "fourge/error.h"
 
 namespace fourge::bench {
 
-struct PeerRun {
-  std::string name;          // "onednn_bf16"
-  std::string version = {};  // "oneDNN 2.6.3, brgemm:avx512_core_bf16"
-  std::string absent = {};   // why there is no time; empty when there is
-  Times times = {};          // of the product alone: weights were reordered before
-  double relative_error = 0;
+/// D = X W^T, prepared: weights are in the layout that the library prefers. X and W must outlive it.
+class Peer {
+ public:
+  virtual ~Peer() = default;
 
-  bool ran() const { return absent.empty(); }
+  /// One product. False when the library refuses, which it then does every time.
+  virtual bool run() = 0;
+  /// "oneDNN 2.6.3, brgemm:avx512_core_bf16"
+  virtual std::string version() const = 0;
+  /// D of the last run, m x n.
+  const std::vector<float>& result() const { return d_; }
+
+ protected:
+  std::vector<float> d_;
 };
 
-struct PeerOptions {
-  int threads = 1;
-  RepeatOptions repeat;
+/// Errors: kNotFound says what is not installed, kUnsupportedFormat that the library refused.
+using PeerResult = Result<std::unique_ptr<Peer>>;
+
+struct PeerEntry {
+  const char* name;  // "onednn_bf16"
+  PeerResult (*make)(const Values& x, const Values& w, int threads);
 };
 
-/// D = X W^T in bf16 with f32 sums and output; weights in the layout that oneDNN prefers.
-PeerRun run_onednn_bf16(const Values& x, const Values& w, const PeerOptions& options);
-
-/// D = X W^T by cblas_sgemm.
-PeerRun run_openblas_sgemm(const Values& x, const Values& w, const PeerOptions& options);
-
-/// Every peer.
-std::vector<PeerRun> run_peers(const Values& x, const Values& w, const PeerOptions& options);
+/// oneDNN in bf16 with f32 sums and output; cblas_sgemm of OpenBLAS.
+const std::vector<PeerEntry>& peers();
 
 }  // namespace fourge::bench

@@ -13,7 +13,7 @@ const std::string kModel = FOURGE_SOURCE_DIR "/models/nano/model.safetensors";
 const std::string kGemm = "fourge gemm: ";
 
 std::vector<std::string> gemm(const std::vector<std::string>& more) {
-  std::vector<std::string> arguments = {"gemm", "--format", "nvfp4", "--tokens", "3"};
+  std::vector<std::string> arguments = {"gemm", "--format", "nvfp4", "--tokens", "3", "--seconds", "0"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
 }
@@ -43,7 +43,7 @@ TEST(GemmCommand, RealWeightsInEveryFormat) {
   for (const char* format : {"nvfp4", "mxfp4", "mxfp4_b16"}) {
     const nlohmann::json document =
         json_of({"gemm", "--weights", kModel + ":model.layers.0.mlp.up_proj.weight", "--format", format,
-                 "--tokens", "2", "--check", "all", "--json"});
+                 "--tokens", "2", "--check", "all", "--seconds", "0", "--json"});
     EXPECT_EQ(document["n"], 768) << format;
     EXPECT_EQ(document["k"], 256) << format;
     EXPECT_EQ(document["outputs_checked"], 2 * 768) << format;
@@ -113,6 +113,45 @@ TEST(GemmCommand, RefusesWeightsThatAreNoMatrix) {
   const ProgramResult absent = run_fourge(gemm({"--weights", kModel + ":w"}));
   EXPECT_EQ(absent.exit_code, 2);
   EXPECT_EQ(absent.err.rfind(kGemm + "not found: " + kModel + ": tensor 'w' among 57", 0), 0u) << absent.err;
+}
+
+TEST(GemmCommand, CheckExtents) {
+  const std::vector<std::string> arguments = {"gemm",      "--random", "40,64,9", "--format",
+                                              "nvfp4",     "--tokens", "20",      "--json",
+                                              "--seconds", "0",        "--check"};
+  const auto checked = [&](const char* extent) {
+    auto all = arguments;
+    all.emplace_back(extent);
+    return json_of(all)["outputs_checked"].get<int>();
+  };
+  EXPECT_EQ(checked("none"), 0);
+  EXPECT_EQ(checked("all"), 800);
+  EXPECT_EQ(checked("sample"), 2 * 5 * 64);  // blocks of 8 x 8: 2 of 20 rows, 5 of 40 columns
+}
+
+TEST(GemmCommand, SeedAndRuleChangeTheProduct) {
+  const auto error = [](const char* random, const char* rule) {
+    return json_of({"gemm", "--random", random, "--format", "nvfp4", "--tokens", "4", "--scale-rule", rule,
+                    "--seconds", "0", "--json"})["relative_error"]
+        .get<double>();
+  };
+  EXPECT_EQ(error("64,256,5", "static_6"), error("64,256,5", "static_6"));
+  EXPECT_NE(error("64,256,5", "static_6"), error("64,256,6", "static_6"));
+  EXPECT_NE(error("64,256,5", "static_6"), error("64,256,5", "mse"));
+}
+
+TEST(GemmCommand, UnknownKernelListsTheRegistry) {
+  const ProgramResult result =
+      run_fourge({"gemm", "--random", "4,64", "--format", "nvfp4", "--tokens", "1", "--kernel", "nonsense"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_NE(result.err.find("gemm_f32_e2m1_e2m1_ue4m3b16_1x16x64__scalar"), std::string::npos) << result.err;
+}
+
+TEST(GemmCommand, FormatsAreNotMixed) {
+  expect_refused(gemm({"--random", "64,64", "--activations", "mxfp4"}),
+                 kGemm +
+                     "bad argument: --activations mxfp4 with --format nvfp4: expected the format of the "
+                     "weights or bf16: no tensor-core instruction mixes the two");
 }
 
 }  // namespace

@@ -3,13 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "bench/peaks/timing.h"
 #include "bench/support/gemm_run.h"
-#include "bench/support/peers.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/context.h"
 #include "tools/cli/demo_model.h"
@@ -23,6 +22,7 @@ namespace fourge::cli {
 namespace {
 
 constexpr std::int64_t kTokens[] = {1, 32, 512};
+constexpr std::int64_t kQuickTokens[] = {1, 32};
 
 constexpr const char* kFooter =
     "Quantises the MLP weights of the middle layer of models/nano, generates a kernel for each shape, and\n"
@@ -34,6 +34,7 @@ constexpr const char* kFooter =
 struct DemoOptions {
   std::string model;
   std::int64_t threads = 1;
+  bool quick = false;
 };
 
 // One line of the table before it runs.
@@ -54,7 +55,7 @@ struct DemoRow {
 struct PeerRow {
   std::string weights;
   std::int64_t m = 0, n = 0, k = 0;
-  std::vector<bench::PeerRun> runs;
+  std::vector<bench::PeerReport> runs;
 };
 
 struct Demo {
@@ -101,7 +102,7 @@ Status run_product(const Product& product, Demo& demo) {
   demo.rows.push_back({product, std::move(*report)});
   if (product.format == Format::nvfp4) {
     demo.peers.push_back({product.weights, product.tokens, product.w->rows, product.w->cols,
-                          bench::run_peers(x, *product.w, {demo.threads, kRepeat})});
+                          bench::run_peers(x, *product.w, demo.threads, kRepeat)});
   }
   return {};
 }
@@ -115,7 +116,7 @@ Status run_products(const std::vector<Product>& products, Demo& demo) {
   return {};
 }
 
-Status run_model(const DemoModel& model, Demo& demo) {
+Status run_model(const DemoModel& model, std::span<const std::int64_t> tokens, Demo& demo) {
   demo.model = model.folder().lexically_normal().string();
   demo.layer = model.layers() / 2;
   const Result<bench::Values> x = model.gate_inputs(demo.layer, kDemoText);
@@ -128,8 +129,8 @@ Status run_model(const DemoModel& model, Demo& demo) {
   if (!down) return down.failure();
   std::vector<Product> products;
   for (const Format format : {Format::nvfp4, Format::mxfp4}) {
-    for (const std::int64_t tokens : kTokens) products.push_back({"gate_proj", &*x, &*gate, tokens, format});
-    for (const std::int64_t tokens : kTokens) products.push_back({"down_proj", &*h, &*down, tokens, format});
+    for (const std::int64_t m : tokens) products.push_back({"gate_proj", &*x, &*gate, m, format});
+    for (const std::int64_t m : tokens) products.push_back({"down_proj", &*h, &*down, m, format});
   }
   return run_products(products, demo);
 }
@@ -198,7 +199,7 @@ void print_peers(const Demo& demo) {
       if (!same || spec.format != Format::nvfp4) continue;
       std::vector<std::string> cells = {peer.weights, shape_text(peer.m, peer.n, peer.k),
                                         time_text(row.report.times.best())};
-      for (const bench::PeerRun& run : peer.runs) {
+      for (const bench::PeerReport& run : peer.runs) {
         cells.push_back(run.ran() ? time_text(run.times.best()) : "absent");
         cells.push_back(run.ran() ? fmt::format("{:.2f}", run.times.best() / row.report.times.best()) : "-");
       }
@@ -206,7 +207,7 @@ void print_peers(const Demo& demo) {
     }
   }
   table.print();
-  for (const bench::PeerRun& run : demo.peers.front().runs) {
+  for (const bench::PeerReport& run : demo.peers.front().runs) {
     fmt::print("{}: {}\n", run.name, run.ran() ? run.version : run.absent);
   }
 }
@@ -242,7 +243,7 @@ Json to_json(const Demo& demo) {
     document["products"].push_back(std::move(object));
   }
   for (const PeerRow& peer : demo.peers) {
-    for (const bench::PeerRun& run : peer.runs) {
+    for (const bench::PeerReport& run : peer.runs) {
       Json object = {
           {"name", run.name}, {"weights", peer.weights}, {"m", peer.m}, {"n", peer.n}, {"k", peer.k}};
       object["version"] = run.ran() ? Json(run.version) : Json(nullptr);
@@ -264,8 +265,12 @@ Result<Outcome> run(const DemoOptions& options, Context& context) {
   if (!model) return model.failure();
   Demo demo;
   demo.threads = static_cast<int>(options.threads);
-  if (const Status ran = run_model(*model, demo); !ran) return ran.failure();
-  if (const Status ran = run_large(demo); !ran) return ran.failure();
+  const std::span<const std::int64_t> tokens =
+      options.quick ? std::span<const std::int64_t>(kQuickTokens) : std::span<const std::int64_t>(kTokens);
+  if (const Status ran = run_model(*model, tokens, demo); !ran) return ran.failure();
+  if (!options.quick) {
+    if (const Status ran = run_large(demo); !ran) return ran.failure();
+  }
   demo.seconds = bench::now_seconds() - start;
   if (context.json()) {
     context.print(to_json(demo));
@@ -285,6 +290,7 @@ void add_demo_command(CLI::App& app, Context& context) {
   command->add_option("--model", options->model, "Folder of another Llama with a byte vocabulary")
       ->type_name("DIR");
   add_count(*command, "--threads", options->threads, 1, 4096, "Threads of the timed runs")->default_str("1");
+  command->add_flag("--quick", options->quick, "Only 1 and 32 tokens, nothing larger: a few seconds");
   context.add_json_flag(*command);
   context.on_run(*command, [options, &context] { return run(*options, context); });
 }

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -44,6 +45,7 @@ struct GemmCommandOptions {
   OutputType output = OutputType::f32;
   std::int64_t threads = 0;
   bench::CheckExtent check = bench::CheckExtent::sample;
+  double seconds = 0.2;
   std::string rule, kernel, max_isa;
 };
 
@@ -145,8 +147,9 @@ Result<Outcome> run(const GemmCommandOptions& options, Context& context) {
   bench::GemmRunOptions run_options;
   run_options.threads = options.threads > 0 ? static_cast<int>(options.threads) : bench::default_threads();
   run_options.check = options.check;
+  run_options.repeat.seconds = options.seconds;
   run_options.progress = [&](std::int64_t outputs) { progress.advance(outputs); };
-  bench::MachinePeaks peaks;
+  bench::MachinePeaks peaks(std::min(options.seconds, 0.1));
   const Result<bench::GemmReport> report = bench::run_gemm(*gemm, *data, run_options, peaks);
   if (!report) return report.failure();
   if (context.json()) {
@@ -183,6 +186,10 @@ void add_gemm_command(CLI::App& app, Context& context) {
   add_choice(*command, "--check", options->check,
              {bench::CheckExtent::all, bench::CheckExtent::sample, bench::CheckExtent::none},
              "Outputs compared with reference/");
+  command
+      ->add_option("--seconds", options->seconds, "How long to time; up to five times more on a busy machine")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
   command->add_option("--scale-rule", options->rule, "How a block gets its scale")->type_name("RULE");
   command->add_option("--kernel", options->kernel, "A registered kernel, by name or the part after __")
       ->type_name("NAME");

@@ -72,7 +72,8 @@ std::string choice_line(const bench::GemmReport& report) {
   for (const std::string& line : report.decisions) {
     if (line.rfind(report.code.name + ":", 0) == 0) continue;
     const std::size_t colon = line.find(": ");
-    others.push_back(fmt::format("{} ({})", line.substr(0, colon), line.substr(colon + 2)));
+    const std::string name = line.substr(0, colon);
+    others.push_back(fmt::format("{} ({})", name.substr(name.rfind("__") + 2), line.substr(colon + 2)));
   }
   std::string line = fmt::format("{}: the first of {} registered kernels, best first, that fits here",
                                  report.code.name, report.decisions.size());

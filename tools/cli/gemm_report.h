@@ -9,13 +9,13 @@
 
 namespace fourge::cli {
 
-/// The keys of docs/cli.md ("gemm").
+/// One object; docs/cli.md lists its keys.
 Json to_json(const bench::GemmReport& report);
 
 /// A few lines for a person.
 void print_report(const bench::GemmReport& report, const Context& context);
 
-/// "NAME: the first of 3 registered kernels that this machine can run; passed over: NAME (why), ..."
+/// "NAME: the first of 3 registered kernels, best first, that fits here; passed over: avx2 (why), ..."
 std::string choice_line(const bench::GemmReport& report);
 
 /// "1.23 ms"

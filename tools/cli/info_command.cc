@@ -12,6 +12,7 @@
 #include "bench/peaks/peaks.h"
 #include "bench/support/gemm_run.h"
 #include "jit/cpu.h"
+#include "jit/hadamard/hadamard_kernel.h"
 #include "jit/select.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/context.h"
@@ -26,14 +27,23 @@ using jit::Isa;
 
 #if defined(__x86_64__)
 constexpr const char* kArchitecture = "x86-64";
-constexpr Isa kLevels[] = {Isa::scalar, Isa::sse4, Isa::avx2, Isa::avx512, Isa::amx};
+constexpr Isa kHighest = Isa::amx;
 #elif defined(__aarch64__)
 constexpr const char* kArchitecture = "aarch64";
-constexpr Isa kLevels[] = {Isa::scalar, Isa::neon};
+constexpr Isa kHighest = Isa::sve;
 #else
 constexpr const char* kArchitecture = "other";
-constexpr Isa kLevels[] = {Isa::scalar};
+constexpr Isa kHighest = Isa::scalar;
 #endif
+
+// The levels of this architecture.
+std::vector<Isa> levels() {
+  std::vector<Isa> levels;
+  for (const Isa isa : jit::kIsas) {
+    if (!jit::above(isa, kHighest)) levels.push_back(isa);
+  }
+  return levels;
+}
 
 // Specs that show how the choice depends on what is asked.
 constexpr GemmSpec kExamples[] = {
@@ -75,13 +85,28 @@ Info collect(const InfoOptions& options, std::optional<Isa> cap) {
   return info;
 }
 
-std::string exactness(const jit::GemmKernelEntry& entry) {
-  return entry.numerics == Numerics::blackwell ? "bit_exact" : "within a bound";
-}
+// A line of the registry, whatever its operation.
+struct RegisteredKernel {
+  const char* operation;
+  std::string kernel;  // the part of the name that does not depend on the spec
+  Isa isa;
+  std::string exactness;
 
-// Null when the entry's kernels can run here.
-const char* why_not_here(const jit::GemmKernelEntry& entry) {
-  return jit::host_features().missing_for(entry.isa);
+  // Null when it can run here.
+  const char* missing() const { return jit::host_features().missing_for(isa); }
+};
+
+std::vector<RegisteredKernel> registered_kernels() {
+  std::vector<RegisteredKernel> kernels;
+  for (const jit::GemmKernelEntry& entry : jit::gemm_kernels()) {
+    const bool exact = entry.numerics == Numerics::blackwell;
+    kernels.push_back({"gemm", fmt::format("{}__{}", entry.tile, entry.isa_variant), entry.isa,
+                       exact ? "bit_exact(blackwell)" : "within a bound"});
+  }
+  for (const jit::HadamardKernelEntry& entry : jit::hadamard_kernels()) {
+    kernels.push_back({"hadamard", entry.isa_variant, entry.isa, "bit_exact(textbook order)"});
+  }
+  return kernels;
 }
 
 std::string size_text(std::int64_t bytes) {
@@ -124,9 +149,9 @@ void print_levels(const Info& info, const Context& context) {
   fmt::print("\n{}\n", context.paint(Color::kBold, "Levels"));
   Table table(
       {{"level", Table::Align::kLeft}, {"here", Table::Align::kLeft}, {"missing", Table::Align::kLeft}});
-  for (const Isa isa : kLevels) {
+  for (const Isa isa : levels()) {
     const char* missing = jit::host_features().missing_for(isa);
-    const bool capped = missing == nullptr && isa > info.highest();
+    const bool capped = missing == nullptr && jit::above(isa, info.highest());
     table.add_row({name_of(isa), missing == nullptr ? "yes" : "no",
                    missing != nullptr ? missing
                    : capped           ? "above FOURGE_MAX_ISA"
@@ -137,15 +162,15 @@ void print_levels(const Info& info, const Context& context) {
 
 void print_kernels(const Context& context) {
   fmt::print("\n{}\n", context.paint(Color::kBold, "Registered kernels, best first"));
-  Table table({{"kernel", Table::Align::kLeft},
-               {"numerics", Table::Align::kLeft},
+  Table table({{"operation", Table::Align::kLeft},
+               {"kernel", Table::Align::kLeft},
                {"exactness", Table::Align::kLeft},
                {"level", Table::Align::kLeft},
                {"here", Table::Align::kLeft}});
-  for (const jit::GemmKernelEntry& entry : jit::gemm_kernels()) {
-    const char* missing = why_not_here(entry);
-    table.add_row({fmt::format("gemm {}__{}", entry.tile, entry.isa_variant), name_of(entry.numerics),
-                   exactness(entry), name_of(entry.isa), missing == nullptr ? "yes" : missing});
+  for (const RegisteredKernel& kernel : registered_kernels()) {
+    const char* missing = kernel.missing();
+    table.add_row({kernel.operation, kernel.kernel, kernel.exactness, name_of(kernel.isa),
+                   missing == nullptr ? "yes" : missing});
   }
   table.print();
 }
@@ -200,20 +225,18 @@ Json to_json(const Info& info) {
                    {"levels", Json::array()},
                    {"kernels", Json::array()},
                    {"choices", Json::array()}};
-  for (const Isa isa : kLevels) {
+  for (const Isa isa : levels()) {
     const char* missing = jit::host_features().missing_for(isa);
     document["levels"].push_back({{"isa", name_of(isa)},
                                   {"available", missing == nullptr},
                                   {"missing", missing == nullptr ? Json(nullptr) : Json(missing)}});
   }
-  for (const jit::GemmKernelEntry& entry : jit::gemm_kernels()) {
-    const char* missing = why_not_here(entry);
-    document["kernels"].push_back({{"operation", "gemm"},
-                                   {"tile", entry.tile},
-                                   {"variant", entry.isa_variant},
-                                   {"isa", name_of(entry.isa)},
-                                   {"numerics", name_of(entry.numerics)},
-                                   {"exactness", exactness(entry)},
+  for (const RegisteredKernel& kernel : registered_kernels()) {
+    const char* missing = kernel.missing();
+    document["kernels"].push_back({{"operation", kernel.operation},
+                                   {"kernel", kernel.kernel},
+                                   {"isa", name_of(kernel.isa)},
+                                   {"exactness", kernel.exactness},
                                    {"available", missing == nullptr},
                                    {"missing", missing == nullptr ? Json(nullptr) : Json(missing)}});
   }
@@ -249,7 +272,8 @@ Result<Outcome> run(const InfoOptions& options, Context& context) {
 void add_info_command(CLI::App& app, Context& context) {
   auto options = std::make_shared<InfoOptions>();
   CLI::App* command = app.add_subcommand("info", "This machine, its kernels and which would be chosen");
-  command->footer("--peaks takes some seconds and up to 1 GiB. Nothing is kept between runs.");
+  command->footer(
+      "--peaks takes some seconds and memory of twice the last cache. Nothing is kept between runs.");
   CLI::Option* peaks =
       command->add_flag("--peaks", options->peaks, "Measure what this machine can do at most");
   add_count(*command, "--threads", options->threads, 1, 4096, "Threads that --peaks measures together")
