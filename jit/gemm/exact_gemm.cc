@@ -167,21 +167,13 @@ class ExactFunction final : public ExactGemm {
   ExactPanelFunction function_;
 };
 
-// What the registry calls a target: the last part of a kernel's name, and the level.
-const char* isa_variant_of(simd::Target target) {
-  return target == simd::Target::avx3 ? "avx512_highway" : simd::name_of(target);
-}
-const char* isa_name_of(simd::Target target) {
-  return target == simd::Target::avx3 ? "avx512" : simd::name_of(target);
-}
-
 class ExactSimd final : public ExactGemm {
  public:
   ExactSimd(const GemmSpec& spec, simd::Target target, ExactPanelFunction panel)
       : ExactGemm(spec.format), spec_(spec), target_(target), panel_(panel) {}
   KernelCode code() const override {
-    return {gemm_kernel_name(spec_, "1x16x64", isa_variant_of(target_)),
-            isa_name_of(target_),
+    return {gemm_kernel_name(spec_, "1x16x64", kernel_variant_of(target_)),
+            level_name_of(target_),
             exactness(),
             {},
             {},

@@ -34,6 +34,10 @@ template <simd::Target kTarget>
 Result<std::shared_ptr<const HadamardKernel>> make_hadamard_simd(const HadamardSpec& spec) {
   return make_hadamard_simd(spec, kTarget);
 }
+#if defined(__aarch64__)
+Result<std::shared_ptr<const HadamardKernel>> make_hadamard_neon(const HadamardSpec& spec);
+const char* hadamard_neon_refusal(const HadamardSpec& spec);
+#endif
 #if defined(__x86_64__)
 Result<std::shared_ptr<const HadamardKernel>> make_hadamard_avx512(const HadamardSpec& spec);
 const char* hadamard_avx512_refusal(const HadamardSpec& spec);

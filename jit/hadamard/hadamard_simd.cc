@@ -6,19 +6,14 @@
 namespace fourge::jit {
 namespace {
 
-const char* variant_of(simd::Target target) {
-  return target == simd::Target::avx3 ? "avx512_highway" : simd::name_of(target);
-}
-
 class HadamardSimd final : public HadamardKernel {
  public:
   HadamardSimd(const HadamardSpec& spec, simd::Target target, simd::HadamardFunction function)
       : spec_(spec), target_(target), function_(function) {}
 
   KernelCode code() const override {
-    const char* isa = target_ == simd::Target::avx3 ? "avx512" : simd::name_of(target_);
-    return {kernel_name(spec_) + "__" + variant_of(target_),
-            isa,
+    return {kernel_name(spec_) + "__" + kernel_variant_of(target_),
+            level_name_of(target_),
             "bit_exact(hadamard)",
             {},
             {},

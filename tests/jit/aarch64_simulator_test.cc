@@ -7,9 +7,12 @@
 #include <random>
 
 #include "jit/aarch64/gemm_exact_dotprod.h"
+#include "jit/aarch64/hadamard.h"
 #include "jit/gemm/exact_gemm.h"
+#include "reference/hadamard.h"
 #include "tests/support/aarch64_simulator.h"
 #include "tests/support/gemm_problem.h"
+#include "tests/support/plain_matrix.h"
 
 namespace fourge::tests {
 namespace {
@@ -101,6 +104,60 @@ TEST(AArch64Simulator, ExactGemmIgnoresAndKeepsTheCallersFpcr) {
     EXPECT_EQ(first_difference(problem, reference_answer(problem), got), "");
   }
   simulation.fpcr = 0;
+}
+
+void expect_exact_hadamard(const HadamardSpec& spec, std::int64_t rows, PlainData data,
+                           std::mt19937_64& rng) {
+  const auto x = plain_matrix(spec.input, rows * spec.order, data, rng);
+  std::vector<std::uint8_t> signs(static_cast<std::size_t>((spec.order + 7) / 8));
+  for (auto& byte : signs) byte = static_cast<std::uint8_t>(rng());
+  HadamardOperands operands{.x = x.data(), .rows = rows, .cols = spec.order};
+  operands.signs = spec.signs ? signs.data() : nullptr;
+  operands.scale = orthonormal_scale(spec.order);
+  const std::int64_t x_bytes = spec.input == ElementFormat::f32 ? 4 : 2;
+  const std::int64_t y_bytes = spec.output == ElementFormat::f32 ? 4 : 2;
+  std::vector<std::uint8_t> want(static_cast<std::size_t>(rows * spec.order * y_bytes)), got(want.size());
+  operands.y = want.data();
+  ASSERT_TRUE(reference::hadamard(spec, operands).ok());
+
+  std::vector<std::uint32_t> sign_words(static_cast<std::size_t>(spec.order));
+  for (std::size_t i = 0; i < sign_words.size(); ++i) sign_words[i] = (signs[i / 8] >> (i % 8) & 1u) << 31;
+  std::vector<float> work(static_cast<std::size_t>(spec.order));
+  simd::HadamardArgs args{x.data(), got.data(),           work.data(),          sign_words.data(),
+                          rows,     spec.order * x_bytes, spec.order * y_bytes, operands.scale};
+  const auto code = jit::AArch64HadamardGenerator(spec, true).bytes();
+  EXPECT_EQ(simulate(code, &args).violations, "");
+  ASSERT_EQ(first_difference(spec.output, want, got), "") << kernel_name(spec);
+}
+
+TEST(AArch64Simulator, HadamardIsBitExactForEveryOrderAndFormat) {
+  std::mt19937_64 rng(51);
+  constexpr ElementFormat kPlain[] = {ElementFormat::f32, ElementFormat::bf16, ElementFormat::f16};
+  for (std::int64_t order = 16; order <= kLargestHadamardOrder; order *= 2) {
+    for (const ElementFormat input : kPlain) {
+      for (const ElementFormat output : kPlain) {
+        if (order > 512 && (input == ElementFormat::f16) != (output == ElementFormat::bf16)) continue;
+        HadamardSpec spec{.order = order, .input = input, .output = output};
+        spec.signs = rng() % 2 == 0;
+        spec.scaled = rng() % 4 != 0;
+        expect_exact_hadamard(spec, order > 512 ? 1 : 3, PlainData::gaussian, rng);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST(AArch64Simulator, HadamardIsBitExactOnEveryKindOfData) {
+  std::mt19937_64 rng(52);
+  for (const std::int64_t order : {16, 128}) {
+    for (const PlainData data : kPlainData) {
+      for (const ElementFormat format : {ElementFormat::f32, ElementFormat::bf16, ElementFormat::f16}) {
+        expect_exact_hadamard({.order = order, .input = format, .output = format, .signs = true}, 2, data,
+                              rng);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
 }
 
 }  // namespace

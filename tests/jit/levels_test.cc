@@ -63,7 +63,7 @@ TEST(Levels, TheChosenKernelIsOfTheCapWhereTheMachineHasIt) {
     EXPECT_EQ(chosen({}, isa), name_of(isa));
   }
 #else
-  EXPECT_EQ(chosen({}, Isa::neon), "neon");
+  EXPECT_EQ(chosen({}, Isa::neon), "neon_highway");
 #endif
   EXPECT_EQ(chosen({}, Isa::scalar), "scalar");
 }
