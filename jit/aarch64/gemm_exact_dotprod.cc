@@ -146,6 +146,7 @@ void ExactDotprodGenerator::row_loops() {
 //   loads    32 B in pairs for both rows, scales, c, bounds, A             about 30 a row
 // sdot bound: 16 cycles.
 void ExactDotprodGenerator::tile(int rows) {
+  if (rows == kTileRows) begin_inner_step();
   Label looks[kTileRows], accepts[kTileRows], generals[kTileRows], dones[kTileRows], end;
   for (int r = 0; r < rows; ++r)
     Ldr(a_scale(r),
@@ -161,6 +162,7 @@ void ExactDotprodGenerator::tile(int rows) {
     finish_row(r);
     Bind(&dones[r]);
   }
+  if (rows == kTileRows) end_inner_step();
   B(&end);
   for (int r = 0; r < rows; ++r) {
     Bind(&looks[r]);

@@ -51,6 +51,12 @@ class AArch64Generator : protected vixl::aarch64::MacroAssembler {
 
   virtual KernelNotes notes() const = 0;
 
+  /// Where in the bytes the inner loop's straight line lies: for cost estimates. Valid after bytes().
+  struct Range {
+    std::int64_t begin = 0, end = 0;
+  };
+  Range inner_step() const { return inner_step_; }
+
  protected:
   using Label = vixl::aarch64::Label;
   using MemOperand = vixl::aarch64::MemOperand;
@@ -61,6 +67,9 @@ class AArch64Generator : protected vixl::aarch64::MacroAssembler {
   static constexpr std::uint64_t kToNearest = 0, kTowardZero = std::uint64_t{3} << 22;
 
   virtual void generate() = 0;
+
+  void begin_inner_step() { inner_step_.begin = static_cast<std::int64_t>(GetCursorOffset()); }
+  void end_inner_step() { inner_step_.end = static_cast<std::int64_t>(GetCursorOffset()); }
 
   // Saves what the ABI asks for, sets FPCR, and makes `local_bytes` bytes (a multiple of 16) of stack for the
   // body.
@@ -88,6 +97,7 @@ class AArch64Generator : protected vixl::aarch64::MacroAssembler {
 
   bool poison_;
   int local_bytes_ = 0;
+  Range inner_step_;
 };
 
 }  // namespace fourge::jit

@@ -94,6 +94,42 @@ TEST(AArch64Simulator, ExactGemmCertifiesGaussianDataAndCountsGeneralRows) {
   }
 }
 
+// Instructions for 1,024 products (one row, 16 columns, K = 64) of certified data. tools/arm_cost.sh prints
+// them and, with FOURGE_JIT_DUMP, estimates cycles from the inner step that this leaves there.
+TEST(AArch64Simulator, ExactGemmStaysInsideItsInstructionBudget) {
+  struct Case {
+    Format format;
+    std::int64_t m;
+    double budget;
+  };
+  std::mt19937_64 rng(45);
+  for (const Case& c :
+       {Case{Format::nvfp4, 1, 500}, Case{Format::nvfp4, 2, 390}, Case{Format::nvfp4, 32, 240},
+        Case{Format::mxfp4, 1, 460}, Case{Format::mxfp4, 32, 205}}) {
+    const GemmProblem problem =
+        make_problem({.m = c.m, .n = 16, .k = 1024, .format = c.format}, DataKind::gaussian, rng);
+    RunStats stats;
+    run_simulated(problem, exact_dotprod(problem.spec, false, false), &stats);
+    const double instructions =
+        static_cast<double>(simulation.instructions) / static_cast<double>(stats.vectors);
+    std::printf("%s, m %d: %.0f instructions for 1,024 products\n", name_of(c.format), static_cast<int>(c.m),
+                instructions);
+    EXPECT_LE(instructions, c.budget) << name_of(c.format) << " m " << c.m;
+  }
+  for (Format format : {Format::nvfp4, Format::mxfp4}) {
+    ExactDotprodGenerator generator({.format = format});
+    const auto bytes = generator.bytes();
+    const auto [begin, end] = generator.inner_step();
+    ASSERT_LT(begin, end);
+    ASSERT_LE(end, static_cast<std::int64_t>(bytes.size()));
+    const auto step =
+        std::span(bytes).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    const auto code = jit::ExecutableCode::create(step, std::string("inner_step_") + name_of(format));
+    ASSERT_TRUE(code.ok());
+    EXPECT_TRUE(jit::dump_if_asked(*code).ok());
+  }
+}
+
 // Round up, flush subnormals to zero, default NaN: none of it is the kernel's business.
 TEST(AArch64Simulator, ExactGemmIgnoresAndKeepsTheCallersFpcr) {
   std::mt19937_64 rng(44);
