@@ -112,6 +112,9 @@ class ExactDotprodGenerator : public AArch64Generator {
   static constexpr int kLowerAt = kDotsAt + 256;        // i32 [16]: B's half of the lower bound on |c|
   static constexpr int kRowAt = kLowerAt + 64;          // 64 bytes: a row of D with columns to leave out
   static constexpr int kLocalBytes = kRowAt + 64;
+  MemOperand activation_field(std::size_t offset) const {
+    return MemOperand(general_a, static_cast<std::int64_t>(offset));
+  }
   MemOperand local(int offset, int quarter = 0) const {
     return MemOperand(vixl::aarch64::sp, offset + 16 * quarter);
   }
