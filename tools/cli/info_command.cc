@@ -29,7 +29,7 @@ constexpr const char* kArchitecture = "x86-64";
 constexpr Isa kLevels[] = {Isa::scalar, Isa::sse4, Isa::avx2, Isa::avx512, Isa::amx};
 #elif defined(__aarch64__)
 constexpr const char* kArchitecture = "aarch64";
-constexpr Isa kLevels[] = {Isa::scalar, Isa::neon};
+constexpr Isa kLevels[] = {Isa::scalar, Isa::neon, Isa::dotprod, Isa::sve};
 #else
 constexpr const char* kArchitecture = "other";
 constexpr Isa kLevels[] = {Isa::scalar};
