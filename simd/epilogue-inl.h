@@ -9,6 +9,7 @@
 #endif
 
 #include "fourge/gemm.h"
+#include "simd/element_io-inl.h"
 #include "simd/exact_operands.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -54,36 +55,10 @@ HWY_INLINE hn::Vec<D> fused_multiply_add(D d, hn::Vec<D> a, hn::Vec<D> b, hn::Ve
 }
 #endif
 
-// f32 -> bf16 bits in the low half of each lane. bits + 0x7fff + lsb carries into the exponent by itself;
-// the canonical NaN would wrap and is cut instead.
-template <class D>
-HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> bf16_bits(D, hn::Vec<D> x) {
-  const hn::RebindToUnsigned<D> du;
-  const auto bits = hn::BitCast(du, x);
-  const auto cut = hn::ShiftRight<16>(bits);
-  const auto bump = hn::Add(hn::And(cut, hn::Set(du, 1u)), hn::Set(du, 0x7fffu));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, bump));
-  return hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(x)), cut, rounded);
-}
-
-// f32 -> f16 bits in the low half of each lane, the same on every target.
-//   normal     rebias the exponent by -112, round as above at 13 bits
-//   subnormal  |x| + 0.5: the sum's last place is 2^-24, f16's, and the addition rounds to nearest even
-template <class D>
-HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> f16_bits(D d, hn::Vec<D> x) {
-  const hn::RebindToUnsigned<D> du;
-  const auto bits = hn::BitCast(du, x);
-  const auto magnitude = hn::And(bits, hn::Set(du, 0x7fff'ffffu));
-  const auto lsb = hn::And(hn::ShiftRight<13>(magnitude), hn::Set(du, 1u));
-  const auto bump = hn::Add(lsb, hn::Set(du, 0xfffu - (112u << 23)));
-  const auto normal = hn::ShiftRight<13>(hn::Add(magnitude, bump));
-  const auto shifted = hn::Add(hn::BitCast(d, magnitude), hn::Set(d, 0.5f));
-  const auto subnormal = hn::Sub(hn::BitCast(du, shifted), hn::Set(du, 0x3f00'0000u));
-  const auto finite = hn::IfThenElse(hn::Lt(magnitude, hn::Set(du, 113u << 23)), subnormal, normal);
-  const auto bounded = hn::Min(finite, hn::Set(du, 0x7c00u));  // overflow is infinity
-  const auto nan = hn::Gt(magnitude, hn::Set(du, 0x7f80'0000u));
-  const auto half = hn::IfThenElse(nan, hn::Set(du, 0x7fffu), bounded);
-  return hn::Or(half, hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 0x8000u)));
+constexpr ElementFormat format_of(OutputType output) {
+  return output == OutputType::f32    ? ElementFormat::f32
+         : output == OutputType::bf16 ? ElementFormat::bf16
+                                      : ElementFormat::f16;
 }
 
 // One row of 16 columns: those in the mask `columns` go to d.
@@ -92,7 +67,6 @@ HWY_INLINE void store_epilogue(const float* acc, float alpha, const float* bias,
                                std::uint8_t* d) {
   const hn::CappedTag<float, kPanelCols> df;
   const hn::RebindToUnsigned<decltype(df)> du;
-  const hn::Rebind<std::uint16_t, decltype(df)> d16;
   alignas(64) std::uint8_t row[4 * kPanelCols];
   const auto canonical_nan = hn::BitCast(df, hn::Set(du, 0x7fff'ffffu));
   for (std::size_t column = 0; column < kPanelCols; column += hn::Lanes(df)) {
@@ -104,12 +78,7 @@ HWY_INLINE void store_epilogue(const float* acc, float alpha, const float* bias,
       y = hn::Mul(a, x);
     }
     y = hn::IfThenElse(hn::IsNaN(y), canonical_nan, y);
-    if constexpr (kOutput == OutputType::f32) {
-      hn::StoreU(y, df, reinterpret_cast<float*>(row) + column);
-    } else {
-      const auto half = kOutput == OutputType::bf16 ? bf16_bits(df, y) : f16_bits(df, y);
-      hn::StoreU(hn::TruncateTo(d16, half), d16, reinterpret_cast<std::uint16_t*>(row) + column);
-    }
+    store_from_f32<format_of(kOutput)>(df, y, row, static_cast<std::int64_t>(column));
   }
   constexpr std::size_t kBytes = static_cast<std::size_t>(bytes_of(kOutput));
   __builtin_memcpy(d, row, kBytes * static_cast<std::size_t>(__builtin_popcount(columns)));

@@ -29,4 +29,15 @@ constexpr const char* name_of(Target target) {
   return "";
 }
 
+/// The level of jit/cpu.h whose kernels the target's belong to.
+constexpr const char* level_name_of(Target target) {
+  return target == Target::avx3 ? "avx512" : name_of(target);
+}
+/// The last part of its kernels' names: apart from those of generated kernels of the same level.
+constexpr const char* kernel_variant_of(Target target) {
+  return target == Target::avx3   ? "avx512_highway"
+         : target == Target::neon ? "neon_highway"
+                                  : name_of(target);
+}
+
 }  // namespace fourge::simd

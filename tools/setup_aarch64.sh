@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cross_packages=(g++-aarch64-linux-gnu qemu-user-static)
-arm64_packages=(libgtest-dev libvixl5 libvixl-dev libfmt9 libfmt-dev libhwy-dev libcli11-dev nlohmann-json3-dev libeigen3-dev)
+arm64_packages=(libgtest-dev libvixl5 libvixl-dev libfmt9 libfmt-dev libhwy1 libhwy-dev libcli11-dev nlohmann-json3-dev libeigen3-dev)
 sysroot=$PWD/build/aarch64-sysroot
 complete=$sysroot/.complete
 

@@ -3,11 +3,10 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "fourge/error.h"
 #include "jit/asm/executable_code.h"
+#include "jit/asm/kernel_notes.h"
 
 // Xbyak's own headers are not clean under -Wconversion and -Wshadow.
 #if defined(__GNUC__)
@@ -24,12 +23,6 @@
 #endif
 
 namespace fourge::jit {
-
-/// What a person wants to know of a kernel beside its bytes.
-struct KernelNotes {
-  std::vector<std::pair<std::string, std::string>> registers;  // register(s), role
-  std::string budget;                                          // ports of the inner step, one line each
-};
 
 /// A generator derives from this, emits in generate(), and is used once. System V calling convention.
 class X86Generator : protected Xbyak::CodeGenerator {

@@ -13,7 +13,11 @@
 #include "jit/workspace.h"
 #include "simd/exact_panel.h"
 #if defined(__x86_64__)
+#define FOURGE_EXACT_GENERATOR
 #include "jit/x86/gemm_exact_vnni.h"
+#elif defined(__aarch64__) && defined(FOURGE_HAVE_VIXL)
+#define FOURGE_EXACT_GENERATOR
+#include "jit/aarch64/gemm_exact_dotprod.h"
 #endif
 
 namespace fourge::jit {
@@ -163,21 +167,13 @@ class ExactFunction final : public ExactGemm {
   ExactPanelFunction function_;
 };
 
-// What the registry calls a target: the last part of a kernel's name, and the level.
-const char* isa_variant_of(simd::Target target) {
-  return target == simd::Target::avx3 ? "avx512_highway" : simd::name_of(target);
-}
-const char* isa_name_of(simd::Target target) {
-  return target == simd::Target::avx3 ? "avx512" : simd::name_of(target);
-}
-
 class ExactSimd final : public ExactGemm {
  public:
   ExactSimd(const GemmSpec& spec, simd::Target target, ExactPanelFunction panel)
       : ExactGemm(spec.format), spec_(spec), target_(target), panel_(panel) {}
   KernelCode code() const override {
-    return {gemm_kernel_name(spec_, "1x16x64", isa_variant_of(target_)),
-            isa_name_of(target_),
+    return {gemm_kernel_name(spec_, "1x16x64", kernel_variant_of(target_)),
+            level_name_of(target_),
             exactness(),
             {},
             {},
@@ -193,39 +189,50 @@ class ExactSimd final : public ExactGemm {
   ExactPanelFunction panel_;
 };
 
-#if defined(__x86_64__)
-class ExactVnni final : public ExactGemm {
+#if defined(FOURGE_EXACT_GENERATOR)
+class ExactGenerated final : public ExactGemm {
  public:
-  ExactVnni(const ExactVnniSpec& spec, ExecutableCode code, KernelNotes notes)
-      : ExactGemm(spec.format), code_(std::move(code)), notes_(std::move(notes)) {}
+  ExactGenerated(Format format, const char* isa, ExecutableCode code, KernelNotes notes)
+      : ExactGemm(format), isa_(isa), code_(std::move(code)), notes_(std::move(notes)) {}
   KernelCode code() const override {
-    return {code_.name(), "avx512", exactness(), code_.bytes(), notes_.registers, notes_.budget};
+    return {code_.name(), isa_, exactness(), code_.bytes(), notes_.registers, notes_.budget};
   }
 
  protected:
   ExactPanelFunction function(const GemmSpec&) const override { return code_.entry<ExactPanelFunction>(); }
 
  private:
+  const char* isa_;
   ExecutableCode code_;
   KernelNotes notes_;
 };
 
-Result<std::shared_ptr<const GemmKernel>> generate_exact_vnni(const ExactVnniSpec& spec) {
+#if defined(__x86_64__)
+using ExactGenerator = ExactVnniGenerator;
+using ExactGeneratorSpec = ExactVnniSpec;
+constexpr const char *kTile = "1x16x64", *kIsaVariant = "avx512_vnni", *kIsa = "avx512";
+#else
+using ExactGenerator = ExactDotprodGenerator;
+using ExactGeneratorSpec = ExactDotprodSpec;
+constexpr const char *kTile = "2x16x64", *kIsaVariant = "dotprod", *kIsa = "dotprod";
+#endif
+
+Result<std::shared_ptr<const GemmKernel>> generate(const ExactGeneratorSpec& spec) {
   GemmSpec names;
   names.format = spec.format;
   names.output = spec.output;
   names.bias = spec.bias;
-  ExactVnniGenerator generator(spec);
-  Result<ExecutableCode> code = generator.assemble(gemm_kernel_name(names, "1x16x64", "avx512_vnni"));
+  ExactGenerator generator(spec);
+  Result<ExecutableCode> code = generator.assemble(gemm_kernel_name(names, kTile, kIsaVariant));
   if (!code.ok()) return code.failure();
   if (const Status dumped = dump_if_asked(*code); !dumped.ok()) return dumped.failure();
   return std::shared_ptr<const GemmKernel>(
-      std::make_shared<ExactVnni>(spec, std::move(*code), generator.notes()));
+      std::make_shared<ExactGenerated>(spec.format, kIsa, std::move(*code), generator.notes()));
 }
 
-Result<std::shared_ptr<const GemmKernel>> cached_exact_vnni(const ExactVnniSpec& spec) {
-  static KernelCache<ExactVnniSpec, GemmKernel> cache;
-  return cache.get(spec, generate_exact_vnni);
+Result<std::shared_ptr<const GemmKernel>> cached(const ExactGeneratorSpec& spec) {
+  static KernelCache<ExactGeneratorSpec, GemmKernel> cache;
+  return cache.get(spec, generate);
 }
 #endif
 
@@ -248,16 +255,22 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec, 
 
 #if defined(__x86_64__)
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec) {
-  return cached_exact_vnni({.format = spec.format, .output = spec.output, .bias = spec.bias});
+  return cached({.format = spec.format, .output = spec.output, .bias = spec.bias});
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& spec, bool poison,
                                                                 bool only_general) {
-  return cached_exact_vnni({.format = spec.format,
-                            .output = spec.output,
-                            .bias = spec.bias,
-                            .poison = poison,
-                            .only_general = only_general});
+  return cached({.format = spec.format,
+                 .output = spec.output,
+                 .bias = spec.bias,
+                 .poison = poison,
+                 .only_general = only_general});
+}
+#endif
+
+#if defined(__aarch64__) && defined(FOURGE_EXACT_GENERATOR)
+Result<std::shared_ptr<const GemmKernel>> make_exact_dotprod(const GemmSpec& spec) {
+  return cached({.format = spec.format, .output = spec.output, .bias = spec.bias});
 }
 #endif
 

@@ -23,6 +23,8 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec) 
 
 #if defined(__x86_64__)
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec);
+#elif defined(__aarch64__)
+Result<std::shared_ptr<const GemmKernel>> make_exact_dotprod(const GemmSpec& spec);
 #endif
 
 /// The generated panel function behind make_exact_vnni, for kernels that hand uncertified parts to it. It

@@ -8,19 +8,11 @@
 
 #include "fourge/hadamard.h"
 #include "jit/registry.h"
+#include "simd/hadamard.h"
 
 namespace fourge::jit {
 
-/// A run of blocks at a fixed distance: what the generated code reads.
-struct HadamardArgs {
-  const void* x;
-  void* y;
-  float* work;                      // `order` floats of scratch, 64-byte aligned
-  const std::uint32_t* sign_words;  // 0 or 0x80000000 for each element; orders below 16 repeat up to 16 words
-  std::int64_t count;               // blocks; >= 1
-  std::int64_t x_step, y_step;      // bytes from block to block; orders below 16: blocks lie without gaps
-  float scale;
-};
+using simd::HadamardArgs;
 
 class HadamardKernel {
  public:
@@ -36,6 +28,16 @@ std::span<const HadamardKernelEntry> hadamard_kernels();
 
 Result<std::shared_ptr<const HadamardKernel>> make_hadamard_scalar(const HadamardSpec& spec);
 const char* hadamard_scalar_refusal(const HadamardSpec& spec);
+Result<std::shared_ptr<const HadamardKernel>> make_hadamard_simd(const HadamardSpec& spec,
+                                                                 simd::Target target);
+template <simd::Target kTarget>
+Result<std::shared_ptr<const HadamardKernel>> make_hadamard_simd(const HadamardSpec& spec) {
+  return make_hadamard_simd(spec, kTarget);
+}
+#if defined(__aarch64__)
+Result<std::shared_ptr<const HadamardKernel>> make_hadamard_neon(const HadamardSpec& spec);
+const char* hadamard_neon_refusal(const HadamardSpec& spec);
+#endif
 #if defined(__x86_64__)
 Result<std::shared_ptr<const HadamardKernel>> make_hadamard_avx512(const HadamardSpec& spec);
 const char* hadamard_avx512_refusal(const HadamardSpec& spec);

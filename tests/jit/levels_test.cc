@@ -63,7 +63,7 @@ TEST(Levels, TheChosenKernelIsOfTheCapWhereTheMachineHasIt) {
     EXPECT_EQ(chosen({}, isa), name_of(isa));
   }
 #else
-  EXPECT_EQ(chosen({}, Isa::neon), "neon");
+  EXPECT_EQ(chosen({}, Isa::neon), "neon_highway");
 #endif
   EXPECT_EQ(chosen({}, Isa::scalar), "scalar");
 }
@@ -75,9 +75,11 @@ TEST(Levels, EveryLevelGivesTheSameBits) {
     const GemmProblem problem = make_problem(random_spec(rng, 40), kind, rng);
     const auto want = reference_answer(problem);
     for (Isa cap : jit::kIsas) {
-      const Result<Gemm> gemm = Gemm::create(problem.spec, {.max_isa = name_of(cap)});
-      ASSERT_TRUE(gemm.ok()) << gemm.failure().message();
-      ASSERT_EQ(first_difference(problem, want, answer(*gemm, problem, 1)), "") << gemm->code().name;
+      const jit::Selection selection = jit::select(problem.spec, jit::host_features(), cap, nullptr);
+      ASSERT_NE(selection.entry, nullptr);
+      const auto kernel = selection.entry->make(problem.spec);
+      ASSERT_TRUE(kernel.ok()) << kernel.failure().message();
+      ASSERT_EQ(first_difference(problem, want, answer(**kernel, problem, 1)), "") << (*kernel)->code().name;
     }
   }
 }

@@ -59,26 +59,12 @@ GemmProblem problem_of(int i, std::int64_t largest, std::mt19937_64& rng) {
   return make_problem(random_spec(rng, largest), kind, rng);
 }
 
-std::vector<std::uint8_t> run(const jit::GemmKernel& kernel, const GemmProblem& problem,
-                              RunStats* stats = nullptr) {
-  const GemmSpec& spec = problem.spec;
-  std::vector<std::uint8_t> packed(static_cast<std::size_t>(kernel.packed_bytes(spec.n, spec.k)));
-  kernel.pack(problem.b.view(), packed.data());
-  std::vector<std::uint8_t> d(static_cast<std::size_t>(spec.m * spec.n * bytes_of(spec.output)));
-  RunStats local;
-  EXPECT_TRUE(kernel
-                  .run(spec, problem.a.view(), packed.data(), problem.operands(d.data()), 1,
-                       stats != nullptr ? *stats : local)
-                  .ok());
-  return d;
-}
-
 TEST_P(ExactPanel, GeneralPathAloneIsExact) {
   std::mt19937_64 rng(21);
   for (int i = 0; i < 660; ++i) {
     const GemmProblem problem = problem_of(i, 24, rng);
     RunStats stats;
-    const auto got = run(*kernel(problem.spec, true), problem, &stats);
+    const auto got = answer(*kernel(problem.spec, true), problem, 1, &stats);
     ASSERT_EQ(first_difference(problem, reference_answer(problem), got), "");
     EXPECT_EQ(stats.general_vectors, stats.vectors);
   }
@@ -90,7 +76,7 @@ TEST_P(ExactPanel, GaussianDataIsCertified) {
     const GemmProblem problem =
         make_problem({.m = 64, .n = 64, .k = 4096, .format = format}, DataKind::gaussian, rng);
     RunStats stats;
-    run(*kernel(problem.spec), problem, &stats);
+    answer(*kernel(problem.spec), problem, 1, &stats);
     EXPECT_GE(stats.certified_fraction(), 0.999) << name_of(format);
     EXPECT_EQ(stats.vectors, 64 * 4 * 64);
   }
@@ -126,7 +112,7 @@ TEST_P(ExactPanel, IgnoresAndKeepsTheCallersRoundingMode) {
     const auto panel = kernel(problem.spec);
     for (const auto mode : {RoundingMode::to_nearest, RoundingMode::toward_zero}) {
       const RoundingMode callers(mode);
-      const auto got = run(*panel, problem);
+      const auto got = answer(*panel, problem, 1);
       volatile float one = 1.0f, almost_two = 0x1.fffffep-1f;
       const float above_half = one + almost_two * 0x1p-23f;  // up, or cut
       ASSERT_EQ(above_half, mode == RoundingMode::to_nearest ? 0x1.000002p0f : 1.0f);

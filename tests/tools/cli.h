@@ -11,8 +11,14 @@
 
 namespace fourge::tests {
 
+/// The program with its arguments; in a cross build behind the emulator's command line.
 inline std::vector<std::string> fourge_command(const std::vector<std::string>& arguments) {
-  std::vector<std::string> command = {FOURGE_PROGRAM};
+  std::vector<std::string> command;
+#if defined(FOURGE_EMULATOR)
+  std::istringstream emulator(FOURGE_EMULATOR);
+  for (std::string part; std::getline(emulator, part, '|');) command.push_back(part);
+#endif
+  command.push_back(FOURGE_PROGRAM);
   command.insert(command.end(), arguments.begin(), arguments.end());
   return command;
 }

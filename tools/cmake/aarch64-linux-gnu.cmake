@@ -13,4 +13,5 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 
 # max: every extension that the emulator has. FOURGE_QEMU_CPU=cortex-a57 and the like try older machines.
 set(FOURGE_QEMU_CPU max CACHE STRING "The processor that tests are run on, a -cpu argument of qemu-aarch64")
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu ${FOURGE_QEMU_CPU})
+find_program(FOURGE_QEMU qemu-aarch64-static)
+set(CMAKE_CROSSCOMPILING_EMULATOR ${FOURGE_QEMU} -L /usr/aarch64-linux-gnu -cpu ${FOURGE_QEMU_CPU})

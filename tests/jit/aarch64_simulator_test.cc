@@ -1,0 +1,202 @@
+// The AArch64 generators on a host that is not an Arm: their code in VIXL's simulator, bit for bit against
+// reference/. On an Arm the same kernels are tested through the registry.
+#if defined(FOURGE_HAVE_SIMULATOR)
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "jit/aarch64/gemm_exact_dotprod.h"
+#include "jit/aarch64/hadamard.h"
+#include "jit/gemm/exact_gemm.h"
+#include "reference/hadamard.h"
+#include "tests/support/aarch64_simulator.h"
+#include "tests/support/gemm_problem.h"
+#include "tests/support/plain_matrix.h"
+
+namespace fourge::tests {
+namespace {
+
+using jit::ExactDotprodGenerator;
+using jit::ExactDotprodSpec;
+using jit::ExactPanelArgs;
+
+// A panel function is a plain pointer: what it runs and what it found stand here.
+struct Simulation {
+  std::vector<std::uint8_t> code;
+  std::uint64_t fpcr = 0;
+  std::string violations;
+  std::int64_t instructions = 0, panels = 0;
+} simulation;
+
+void simulated_panel(ExactPanelArgs* args) {
+  const SimulatedCall call = simulate(simulation.code, args, simulation.fpcr);
+  simulation.violations += call.violations;
+  simulation.instructions += call.instructions;
+  ++simulation.panels;
+}
+
+std::vector<std::uint8_t> exact_dotprod(const GemmSpec& spec, bool poison, bool only_general) {
+  return ExactDotprodGenerator({.format = spec.format,
+                                .output = spec.output,
+                                .bias = spec.bias,
+                                .poison = poison,
+                                .only_general = only_general})
+      .bytes();
+}
+
+// D through the driver, one thread.
+std::vector<std::uint8_t> run_simulated(const GemmProblem& problem, std::vector<std::uint8_t> code,
+                                        RunStats* stats = nullptr) {
+  simulation = {.code = std::move(code), .fpcr = simulation.fpcr};
+  const auto kernel = jit::make_exact_from_function(problem.spec.format, simulated_panel);
+  auto d = answer(*kernel, problem, 1, stats);
+  EXPECT_EQ(simulation.violations, "");
+  return d;
+}
+
+GemmProblem small_problem(int i, std::mt19937_64& rng) {
+  GemmSpec spec = random_spec(rng, 9);
+  spec.n = 1 + static_cast<std::int64_t>(rng() % 20);
+  spec.k = std::min<std::int64_t>(spec.k, 160);
+  return make_problem(spec, kDataKinds[static_cast<std::size_t>(i) % std::size(kDataKinds)], rng);
+}
+
+TEST(AArch64Simulator, ExactGemmIsBitExact) {
+  std::mt19937_64 rng(41);
+  for (int i = 0; i < 330; ++i) {
+    const GemmProblem problem = small_problem(i, rng);
+    const auto got = run_simulated(problem, exact_dotprod(problem.spec, i % 2 == 0, false));
+    ASSERT_EQ(first_difference(problem, reference_answer(problem), got), "");
+  }
+}
+
+TEST(AArch64Simulator, ExactGemmsGeneralPathAloneIsBitExact) {
+  std::mt19937_64 rng(42);
+  for (int i = 0; i < 165; ++i) {
+    const GemmProblem problem = small_problem(i, rng);
+    RunStats stats;
+    const auto got = run_simulated(problem, exact_dotprod(problem.spec, i % 2 == 0, true), &stats);
+    ASSERT_EQ(first_difference(problem, reference_answer(problem), got), "");
+    EXPECT_EQ(stats.general_vectors, stats.vectors);
+  }
+}
+
+TEST(AArch64Simulator, ExactGemmCertifiesGaussianDataAndCountsGeneralRows) {
+  std::mt19937_64 rng(43);
+  for (Format format : kFormats) {
+    const GemmProblem problem =
+        make_problem({.m = 4, .n = 16, .k = 1024, .format = format}, DataKind::gaussian, rng);
+    RunStats stats;
+    run_simulated(problem, exact_dotprod(problem.spec, false, false), &stats);
+    EXPECT_GE(stats.certified_fraction(), 0.99) << name_of(format);
+    EXPECT_EQ(stats.vectors, 4 * 16);
+  }
+}
+
+// Instructions for 1,024 products (one row, 16 columns, K = 64) of certified data. tools/arm_cost.sh prints
+// them and, with FOURGE_JIT_DUMP, estimates cycles from the inner step that this leaves there.
+TEST(AArch64Simulator, ExactGemmStaysInsideItsInstructionBudget) {
+  struct Case {
+    Format format;
+    std::int64_t m;
+    double budget;
+  };
+  std::mt19937_64 rng(45);
+  for (const Case& c :
+       {Case{Format::nvfp4, 1, 540}, Case{Format::nvfp4, 2, 360}, Case{Format::nvfp4, 32, 215},
+        Case{Format::mxfp4, 1, 435}, Case{Format::mxfp4, 32, 176}}) {
+    const GemmProblem problem =
+        make_problem({.m = c.m, .n = 16, .k = 1024, .format = c.format}, DataKind::gaussian, rng);
+    RunStats stats;
+    run_simulated(problem, exact_dotprod(problem.spec, false, false), &stats);
+    const double instructions =
+        static_cast<double>(simulation.instructions) / static_cast<double>(stats.vectors);
+    std::printf("%s, m %d: %.0f instructions for 1,024 products\n", name_of(c.format), static_cast<int>(c.m),
+                instructions);
+    EXPECT_LE(instructions, c.budget) << name_of(c.format) << " m " << c.m;
+  }
+  for (Format format : {Format::nvfp4, Format::mxfp4}) {
+    ExactDotprodGenerator generator({.format = format});
+    const auto bytes = generator.bytes();
+    const auto [begin, end] = generator.inner_step();
+    ASSERT_LT(begin, end);
+    ASSERT_LE(end, static_cast<std::int64_t>(bytes.size()));
+    const auto step =
+        std::span(bytes).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    const auto code = jit::ExecutableCode::create(step, std::string("inner_step_") + name_of(format));
+    ASSERT_TRUE(code.ok());
+    EXPECT_TRUE(jit::dump_if_asked(*code).ok());
+  }
+}
+
+// Round up, flush subnormals to zero, default NaN: none of it is the kernel's business.
+TEST(AArch64Simulator, ExactGemmIgnoresAndKeepsTheCallersFpcr) {
+  std::mt19937_64 rng(44);
+  for (const std::uint64_t fpcr : {0x0040'0000u, 0x0300'0000u, 0x00c0'0000u}) {
+    simulation.fpcr = fpcr;
+    const GemmProblem problem = small_problem(1, rng);
+    const auto got = run_simulated(problem, exact_dotprod(problem.spec, false, false));
+    EXPECT_EQ(first_difference(problem, reference_answer(problem), got), "");
+  }
+  simulation.fpcr = 0;
+}
+
+void expect_exact_hadamard(const HadamardSpec& spec, std::int64_t rows, PlainData data,
+                           std::mt19937_64& rng) {
+  const auto x = plain_matrix(spec.input, rows * spec.order, data, rng);
+  std::vector<std::uint8_t> signs(static_cast<std::size_t>((spec.order + 7) / 8));
+  for (auto& byte : signs) byte = static_cast<std::uint8_t>(rng());
+  HadamardOperands operands{.x = x.data(), .rows = rows, .cols = spec.order};
+  operands.signs = spec.signs ? signs.data() : nullptr;
+  operands.scale = orthonormal_scale(spec.order);
+  const std::int64_t x_bytes = spec.input == ElementFormat::f32 ? 4 : 2;
+  const std::int64_t y_bytes = spec.output == ElementFormat::f32 ? 4 : 2;
+  std::vector<std::uint8_t> want(static_cast<std::size_t>(rows * spec.order * y_bytes)), got(want.size());
+  operands.y = want.data();
+  ASSERT_TRUE(reference::hadamard(spec, operands).ok());
+
+  std::vector<std::uint32_t> sign_words(static_cast<std::size_t>(spec.order));
+  for (std::size_t i = 0; i < sign_words.size(); ++i) sign_words[i] = (signs[i / 8] >> (i % 8) & 1u) << 31;
+  std::vector<float> work(static_cast<std::size_t>(spec.order));
+  simd::HadamardArgs args{x.data(), got.data(),           work.data(),          sign_words.data(),
+                          rows,     spec.order * x_bytes, spec.order * y_bytes, operands.scale};
+  const auto code = jit::AArch64HadamardGenerator(spec, true).bytes();
+  EXPECT_EQ(simulate(code, &args).violations, "");
+  ASSERT_EQ(first_difference(spec.output, want, got), "") << kernel_name(spec);
+}
+
+TEST(AArch64Simulator, HadamardIsBitExactForEveryOrderAndFormat) {
+  std::mt19937_64 rng(51);
+  constexpr ElementFormat kPlain[] = {ElementFormat::f32, ElementFormat::bf16, ElementFormat::f16};
+  for (std::int64_t order = 16; order <= kLargestHadamardOrder; order *= 2) {
+    for (const ElementFormat input : kPlain) {
+      for (const ElementFormat output : kPlain) {
+        if (order > 512 && (input == ElementFormat::f16) != (output == ElementFormat::bf16)) continue;
+        HadamardSpec spec{.order = order, .input = input, .output = output};
+        spec.signs = rng() % 2 == 0;
+        spec.scaled = rng() % 4 != 0;
+        expect_exact_hadamard(spec, order > 512 ? 1 : 3, PlainData::gaussian, rng);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST(AArch64Simulator, HadamardIsBitExactOnEveryKindOfData) {
+  std::mt19937_64 rng(52);
+  for (const std::int64_t order : {16, 128}) {
+    for (const PlainData data : kPlainData) {
+      for (const ElementFormat format : {ElementFormat::f32, ElementFormat::bf16, ElementFormat::f16}) {
+        expect_exact_hadamard({.order = order, .input = format, .output = format, .signs = true}, 2, data,
+                              rng);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fourge::tests
+
+#endif

@@ -1,0 +1,53 @@
+// FOURGE_MAX_ISA walked down every level: the program says which kernel it took, stays under the cap, and
+// gives the same bits.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "jit/cpu.h"
+#include "tests/tools/cli.h"
+
+namespace fourge::tests {
+namespace {
+
+class MaxIsa {
+ public:
+  explicit MaxIsa(const char* level) { ::setenv("FOURGE_MAX_ISA", level, 1); }
+  ~MaxIsa() { ::unsetenv("FOURGE_MAX_ISA"); }
+  MaxIsa(const MaxIsa&) = delete;
+  MaxIsa& operator=(const MaxIsa&) = delete;
+};
+
+TEST(LevelWalk, EveryLevelStaysUnderItsCapAndIsExact) {
+  for (const jit::Isa level : jit::kIsas) {
+    const MaxIsa cap(name_of(level));
+    for (const char* format : {"nvfp4", "mxfp4"}) {
+      const nlohmann::json document = json_of(
+          {"gemm", "--random", "70,192", "--format", format, "--tokens", "33", "--check", "all", "--json"});
+      ASSERT_TRUE(document.contains("isa")) << name_of(level);
+      const auto isa = jit::parse_isa(document["isa"].get<std::string>());
+      ASSERT_TRUE(isa.has_value()) << document["isa"];
+      EXPECT_FALSE(jit::above(*isa, level)) << name_of(level) << " " << document["kernel"];
+      EXPECT_EQ(document["outputs_checked"], 33 * 70);
+      EXPECT_EQ(document["mismatches"], 0) << document["kernel"];
+      // A level that this machine has is used, not one below it. Tiles want more rows than these (amx), and
+      // the generated dotprod kernel goes before the compiled sve one.
+      const bool passed_over = level == jit::Isa::amx || level == jit::Isa::sve;
+      if (passed_over || jit::host_features().missing_for(level) != nullptr) continue;
+      EXPECT_EQ(name_of(*isa), std::string(name_of(level)));
+    }
+  }
+}
+
+TEST(LevelWalk, ABadLevelIsRefusedWithTheAllowedOnes) {
+  const MaxIsa cap("avx1024");
+  const ProgramResult result =
+      run_fourge({"gemm", "--random", "16,64", "--format", "nvfp4", "--tokens", "1"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_NE(result.err.find("FOURGE_MAX_ISA=avx1024"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("avx512"), std::string::npos) << result.err;
+}
+
+}  // namespace
+}  // namespace fourge::tests
