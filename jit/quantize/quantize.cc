@@ -118,8 +118,8 @@ Result<QuantizeOutcome> Quantizer::run(const QuantizeOperands& operands, const R
     }
     jit::StripArgs tensor{};
     set_keys(operands.seed, tensor);
-    if (two_level && outcome.amax != 0.0f) set_scaling(spec_.quantize, outcome.amax, tensor);
-    if (two_level && outcome.amax == 0.0f) {
+    if (two_level) set_scaling(spec_.quantize, outcome.amax, tensor);
+    if (two_level && outcome.amax == 0.0f && !operands.amax.has_value()) {
       pass.write_zeros();
     } else if (const Status done = pass.quantize(tensor, outcome); !done.ok()) {
       return done.failure();
