@@ -14,6 +14,9 @@ enum class Workspace : std::uint8_t {
   kRows,
   kRotation,
   kSigns,
+  kTransposed,
+  kRotated,
+  kScales,
   kCount
 };
 

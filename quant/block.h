@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "fourge/quantize.h"
+#include "fourge/stochastic.h"
 #include "quant/e2m1.h"
 
 namespace fourge::quant {
@@ -41,9 +43,23 @@ inline float block_amax(const Block& block) {
 inline constexpr float kKeepSignOfZero = -0.0f;  // x + -0 is x
 inline constexpr float kDropSignOfZero = 0.0f;   // x + 0 is x, but for -0, which becomes 0
 
-/// codes[i] = e2m1((values[i] + zero) * multiplier), one code a byte. Boundary by boundary over runs of 16,
-/// so that compilers make vector compares of it.
-inline void encode_row(const float* values, int width, float multiplier, float zero, std::uint8_t* codes) {
+/// How the elements of a block become codes. `index` counts elements of the matrix in row-major order: that
+/// of the block's first one.
+struct ElementRounder {
+  ElementRounding rounding = ElementRounding::nearest;
+  std::uint64_t seed = 0;
+  std::int64_t index = 0;
+  std::int64_t row_step = 0;
+
+  std::uint8_t random_byte(int row, int column) const {
+    return stochastic_byte(seed, static_cast<std::uint64_t>(index + row * row_step + column));
+  }
+};
+
+/// codes[i] = e2m1((values[i] + zero) * multiplier) to nearest even, one code a byte. Boundary by boundary
+/// over runs of 16, so that compilers make vector compares of it.
+inline void encode_row_nearest(const float* values, int width, float multiplier, float zero,
+                               std::uint8_t* codes) {
   constexpr int kRun = 16;
   for (int first = 0; first < width; first += kRun) {
     std::int32_t magnitude[kRun], sign[kRun], code[kRun];
@@ -58,6 +74,17 @@ inline void encode_row(const float* values, int width, float multiplier, float z
     }
     for (int i = 0; i < kRun; ++i) codes[first + i] = static_cast<std::uint8_t>(code[i] | sign[i]);
   }
+}
+
+/// The same in the rounder's way; `row` is the block's row.
+inline void encode_row(const float* values, int width, float multiplier, float zero,
+                       const ElementRounder& rounder, int row, std::uint8_t* codes) {
+  if (rounder.rounding == ElementRounding::nearest) {
+    encode_row_nearest(values, width, multiplier, zero, codes);
+    return;
+  }
+  for (int i = 0; i < width; ++i)
+    codes[i] = e2m1_stochastic((values[i] + zero) * multiplier, rounder.random_byte(row, i));
 }
 
 /// Two codes a byte, the even element in the low nibble.

@@ -47,8 +47,8 @@ std::uint8_t mx_scale_code(ScaleRule rule, float amax) {
   }
 }
 
-std::uint8_t quantize_mx_block(ScaleRule rule, const Block& block, std::uint8_t* packed,
-                               std::int64_t packed_stride) {
+std::uint8_t quantize_mx_block(ScaleRule rule, const Block& block, const ElementRounder& rounder,
+                               std::uint8_t* packed, std::int64_t packed_stride) {
   const std::uint8_t scale_code = mx_scale_code(rule, block_amax(block));
   // 2^(127 - byte) is an f32 for every byte up to 254, so that the product rounds as the quotient does.
   const float multiplier = decode_f32(ElementFormat::ue8m0, 254u - scale_code);
@@ -56,7 +56,7 @@ std::uint8_t quantize_mx_block(ScaleRule rule, const Block& block, std::uint8_t*
   const float zero = is_static(rule) ? kDropSignOfZero : kKeepSignOfZero;
   for (int r = 0; r < block.rows; ++r) {
     std::uint8_t codes[kWidestBlock] = {};
-    if (!all_zero) encode_row(block.row(r), block.width, multiplier, zero, codes);
+    if (!all_zero) encode_row(block.row(r), block.width, multiplier, zero, rounder, r, codes);
     pack_row(codes, block.width, packed + r * packed_stride);
   }
   return scale_code;

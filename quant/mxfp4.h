@@ -1,6 +1,7 @@
 // MXFP4 blocks: a power of two per block, no tensor scale.
 //
-//   scale = 2^(byte - 127),  code = e2m1(x / scale)  (rne, satfinite; the division is exact or rounds once)
+//   scale = 2^(byte - 127),  code = e2m1(x / scale)  (rne or stochastic.h, satfinite; the division is exact
+//   or rounds once)
 //
 //   floor     byte = exponent field of block amax, minus 2
 //   ceil      the same, plus 1 if the fraction is not 0
@@ -25,7 +26,7 @@ namespace fourge::quant {
 std::uint8_t mx_scale_code(ScaleRule rule, float amax);
 
 /// As quantize_nvfp4_block; any block width.
-std::uint8_t quantize_mx_block(ScaleRule rule, const Block& block, std::uint8_t* packed,
-                               std::int64_t packed_stride);
+std::uint8_t quantize_mx_block(ScaleRule rule, const Block& block, const ElementRounder& rounder,
+                               std::uint8_t* packed, std::int64_t packed_stride);
 
 }  // namespace fourge::quant

@@ -14,12 +14,6 @@ namespace {
 constexpr int kWidth = info(Format::nvfp4).block;
 constexpr float kFloatMax = std::numeric_limits<float>::max();
 
-constexpr bool is_four_over_six(ScaleRule rule) {
-  return rule == ScaleRule::mse_4_6 || rule == ScaleRule::mae_4_6 || rule == ScaleRule::abs_max_4_6;
-}
-constexpr float q_max_of(ScaleRule rule) { return rule == ScaleRule::static_4 ? 4.0f : 6.0f; }
-constexpr float s_max_of(ScaleRule rule) { return is_four_over_six(rule) ? 256.0f : 448.0f; }
-
 /// A block rounded with one choice of scale.
 struct Candidate {
   std::uint8_t scale_code = 0;
@@ -28,7 +22,8 @@ struct Candidate {
 };
 
 /// `target`: the scale before rounding, at most 448 and a rounding error above.
-void encode_candidate(const Nvfp4Scaling& scaling, const Block& block, float target, Candidate& out) {
+void encode_candidate(const Nvfp4Scaling& scaling, const Block& block, const ElementRounder& rounder,
+                      float target, Candidate& out) {
   out.scale_code = static_cast<std::uint8_t>(encode(ElementFormat::ue4m3, target));
   out.scale = decode_f32(ElementFormat::ue4m3, out.scale_code);
   if (out.scale_code == 0) {
@@ -37,7 +32,7 @@ void encode_candidate(const Nvfp4Scaling& scaling, const Block& block, float tar
   }
   const float multiplier = std::min(1.0f / (scaling.decode * out.scale), kFloatMax);
   for (int r = 0; r < block.rows; ++r) {
-    encode_row(block.row(r), kWidth, multiplier, kKeepSignOfZero, out.codes.data() + r * kWidth);
+    encode_row(block.row(r), kWidth, multiplier, kKeepSignOfZero, rounder, r, out.codes.data() + r * kWidth);
   }
 }
 
@@ -81,22 +76,25 @@ float block_error(const Nvfp4Scaling& scaling, const Block& block, const Candida
 
 }  // namespace
 
-Nvfp4Scaling Nvfp4Scaling::of(ScaleRule rule, float amax) {
-  const float denominator = q_max_of(rule) * s_max_of(rule);
+Nvfp4Scaling Nvfp4Scaling::of(const QuantizeSpec& spec, float amax) {
+  const float denominator = largest_code(spec.rule) * largest_scale(spec);
   const float encode = std::min(denominator / amax, kFloatMax);
-  return {rule, amax, q_max_of(rule), denominator, encode, 1.0f / encode};
+  return {spec.rule, amax, largest_code(spec.rule), denominator, encode, 1.0f / encode};
 }
 
-float nvfp4_tensor_scale(ScaleRule rule, float amax) { return amax / (q_max_of(rule) * s_max_of(rule)); }
+float nvfp4_tensor_scale(const QuantizeSpec& spec, float amax) {
+  return amax / (largest_code(spec.rule) * largest_scale(spec));
+}
 
-std::uint8_t quantize_nvfp4_block(const Nvfp4Scaling& scaling, const Block& block, std::uint8_t* packed,
+std::uint8_t quantize_nvfp4_block(const Nvfp4Scaling& scaling, const Block& block,
+                                  const ElementRounder& rounder, std::uint8_t* packed,
                                   std::int64_t packed_stride) {
   const float target = (block_amax(block) / scaling.q_max) * scaling.encode;
   Candidate six, four;
-  encode_candidate(scaling, block, target, six);
+  encode_candidate(scaling, block, rounder, target, six);
   const Candidate* chosen = &six;
   if (is_four_over_six(scaling.rule)) {
-    encode_candidate(scaling, block, target * 1.5f, four);
+    encode_candidate(scaling, block, rounder, target * 1.5f, four);
     if (block_error(scaling, block, four) < block_error(scaling, block, six)) chosen = &four;
   }
   for (int r = 0; r < block.rows; ++r) {

@@ -55,15 +55,17 @@ Status check_matrix(std::int64_t rows, std::int64_t cols, std::size_t values, Fo
 
 /// Quantises the blocks of rows [first_row, first_row + block_rows).
 void quantize_rows(const float* values, std::int64_t first_row, int block_rows, QuantizedMatrix& out,
-                   const QuantizeSpec& spec, const quant::Nvfp4Scaling& scaling) {
+                   const QuantizeSpec& spec, std::uint64_t seed, const quant::Nvfp4Scaling& scaling) {
   const int width = info(spec.format).block;
   const std::int64_t packed_stride = out.cols / 2;
   for (std::int64_t b = 0; b < out.scale_cols(); ++b) {
     const Block block{values + first_row * out.cols + b * width, out.cols, block_rows, width};
+    const quant::ElementRounder rounder{spec.rounding, seed, first_row * out.cols + b * width, out.cols};
     std::uint8_t* packed = out.codes.data() + first_row * packed_stride + b * width / 2;
-    const std::uint8_t scale = spec.format == Format::nvfp4
-                                   ? quant::quantize_nvfp4_block(scaling, block, packed, packed_stride)
-                                   : quant::quantize_mx_block(spec.rule, block, packed, packed_stride);
+    const std::uint8_t scale =
+        spec.format == Format::nvfp4
+            ? quant::quantize_nvfp4_block(scaling, block, rounder, packed, packed_stride)
+            : quant::quantize_mx_block(spec.rule, block, rounder, packed, packed_stride);
     for (int r = 0; r < block_rows; ++r) {
       out.scales[static_cast<std::size_t>(scale_offset(out.layout, first_row + r, b, out.scale_cols()))] =
           scale;
@@ -73,20 +75,11 @@ void quantize_rows(const float* values, std::int64_t first_row, int block_rows, 
 
 }  // namespace
 
-Status check(const QuantizeSpec& spec) {
-  const std::span<const ScaleRule> rules = rules_of(spec.format);
-  if (std::find(rules.begin(), rules.end(), spec.rule) == rules.end()) {
-    return {Error::kBadArgument, rule_names_of(spec.format),
-            std::string("scale rule ") + name_of(spec.rule) + " with format " + name_of(spec.format)};
-  }
-  return {};
-}
-
 Result<QuantizedMatrix> quantize(std::span<const float> values, std::int64_t rows, std::int64_t cols,
-                                 const QuantizeSpec& spec) {
+                                 const QuantizeSpec& spec, std::uint64_t seed) {
   const float amax = quant::tensor_amax(values);
   if (!std::isfinite(amax)) return {Error::kBadArgument, "expected finite values", "an element is infinite"};
-  return quant::quantize_with_amax(values, rows, cols, spec, amax);
+  return quant::quantize_with_amax(values, rows, cols, spec, amax, seed);
 }
 
 namespace quant {
@@ -103,7 +96,8 @@ float tensor_amax(std::span<const float> values) {
 }
 
 Result<QuantizedMatrix> quantize_with_amax(std::span<const float> values, std::int64_t rows,
-                                           std::int64_t cols, const QuantizeSpec& spec, float amax) {
+                                           std::int64_t cols, const QuantizeSpec& spec, float amax,
+                                           std::uint64_t seed) {
   if (Status status = check(spec); !status) return status.failure();
   if (Status status = check_matrix(rows, cols, values.size(), spec.format); !status) return status.failure();
   if (!(amax >= 0.0f && std::isfinite(amax))) {
@@ -122,14 +116,14 @@ Result<QuantizedMatrix> quantize_with_amax(std::span<const float> values, std::i
     return {Error::kOutOfMemory, "no memory for the quantised matrix", shape_text(std::array{rows, cols})};
   }
   const bool two_level = spec.format == Format::nvfp4;
-  if (two_level) out.tensor_scale = TensorScale::decode_multiplier(nvfp4_tensor_scale(spec.rule, amax));
+  if (two_level) out.tensor_scale = TensorScale::decode_multiplier(nvfp4_tensor_scale(spec, amax));
 
-  const Nvfp4Scaling scaling = Nvfp4Scaling::of(spec.rule, amax);  // not read by the other formats
+  const Nvfp4Scaling scaling = Nvfp4Scaling::of(spec, amax);  // not read by the other formats
   const int step = spec.block_2d ? info(spec.format).block : 1;
 #pragma omp parallel for if (rows * cols >= kParallelElements)
   for (std::int64_t row = 0; row < rows; row += step) {
     quantize_rows(values.data(), row, static_cast<int>(std::min<std::int64_t>(step, rows - row)), out, spec,
-                  scaling);
+                  seed, scaling);
   }
   return out;
 }

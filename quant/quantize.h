@@ -17,7 +17,8 @@ float tensor_amax(std::span<const float> values);
 /// quantize() with the tensor's amax given (a static activation scale, or the amax of a larger tensor that
 /// these rows belong to). kBadArgument unless it is finite and not negative; values above it saturate.
 Result<QuantizedMatrix> quantize_with_amax(std::span<const float> values, std::int64_t rows,
-                                           std::int64_t cols, const QuantizeSpec& spec, float amax);
+                                           std::int64_t cols, const QuantizeSpec& spec, float amax,
+                                           std::uint64_t seed = 0);
 
 /// cols x rows from rows x cols, both row-major.
 std::vector<float> transposed(std::span<const float> values, std::int64_t rows, std::int64_t cols);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "fourge/error.h"
 #include "fourge/matrix.h"
@@ -50,23 +51,59 @@ constexpr const char* name_of(ScaleRule rule) {
   return "";
 }
 
+constexpr bool is_four_over_six(ScaleRule rule) {
+  return rule == ScaleRule::mse_4_6 || rule == ScaleRule::mae_4_6 || rule == ScaleRule::abs_max_4_6;
+}
+
+/// How a scaled element becomes a code.
+enum class ElementRounding : std::uint8_t {
+  nearest,     // ties to even
+  stochastic,  // up or down by a random byte (fourge/stochastic.h)
+};
+
 struct QuantizeSpec {
   Format format = Format::nvfp4;
   ScaleRule rule = ScaleRule::static_6;
   bool block_2d = false;  // one scale per block x block square, stored once per row
   ScaleLayout layout = ScaleLayout::linear;
+  int scale_max = 0;  // nvfp4: what the largest block's scale becomes, 256 or 448; 0: 256 under a Four Over
+                      // Six rule, else 448
+  ElementRounding rounding = ElementRounding::nearest;
 
   bool operator==(const QuantizeSpec&) const = default;
 };
 
+/// 4 under static_4, else 6: the code that the largest value of a block is mapped to.
+constexpr float largest_code(ScaleRule rule) { return rule == ScaleRule::static_4 ? 4.0f : 6.0f; }
+constexpr float largest_scale(const QuantizeSpec& spec) {
+  if (spec.scale_max != 0) return static_cast<float>(spec.scale_max);
+  return is_four_over_six(spec.rule) ? 256.0f : 448.0f;
+}
+
 /// Whether format and rule belong together; the reason when not.
-Status check(const QuantizeSpec& spec);
+inline Status check(const QuantizeSpec& spec) {
+  const bool two_level = spec.format == Format::nvfp4;
+  const bool is_static = spec.rule == ScaleRule::static_6 || spec.rule == ScaleRule::static_4;
+  if (two_level != is_four_over_six(spec.rule) && !is_static) {
+    return {Error::kBadArgument,
+            two_level ? "nvfp4 takes static_6, static_4, mse, mae or abs_max"
+                      : "mxfp4 takes floor, ceil, even, rceil, static_6 or static_4",
+            std::string("scale rule ") + name_of(spec.rule) + " with format " + name_of(spec.format)};
+  }
+  if (spec.scale_max != 0 && (!two_level || (spec.scale_max != 256 && spec.scale_max != 448))) {
+    return {Error::kBadArgument, "expected 256 or 448, and format nvfp4",
+            "scale maximum " + std::to_string(spec.scale_max) + " with format " + name_of(spec.format)};
+  }
+  return {};
+}
 
 /// Quantises a row-major rows x cols matrix. cols must be a multiple of the block (kBadShape). NaN elements
 /// do not count for any maximum and become +6, as cvt.satfinite does, or 0 in a block whose scale is 0; an
 /// infinite element is refused (kBadArgument). The same bits for every thread count.
+/// seed: stochastic rounding only; the random byte of an element depends on the seed and on
+/// row * cols + column.
 Result<QuantizedMatrix> quantize(std::span<const float> values, std::int64_t rows, std::int64_t cols,
-                                 const QuantizeSpec& spec);
+                                 const QuantizeSpec& spec, std::uint64_t seed = 0);
 
 /// element * block scale * tensor scale in f32, multiplied in that order. rows * cols values.
 Status dequantize(const QuantizedView& matrix, std::span<float> values);
