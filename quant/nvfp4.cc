@@ -18,7 +18,9 @@ constexpr bool is_four_over_six(ScaleRule rule) {
   return rule == ScaleRule::mse_4_6 || rule == ScaleRule::mae_4_6 || rule == ScaleRule::abs_max_4_6;
 }
 constexpr float q_max_of(ScaleRule rule) { return rule == ScaleRule::static_4 ? 4.0f : 6.0f; }
-constexpr float s_max_of(ScaleRule rule) { return is_four_over_six(rule) ? 256.0f : 448.0f; }
+constexpr float s_max_of(ScaleRule rule) {
+  return is_four_over_six(rule) || rule == ScaleRule::sweep ? 256.0f : 448.0f;
+}
 
 /// A block rounded with one choice of scale.
 struct Candidate {

@@ -24,6 +24,12 @@ enum class ScaleRule : std::uint8_t {
   ceil,   // floor, plus one if the fraction is not zero
   even,   // amax rounded to 1 fraction bit first, then floor
   rceil,  // ue8m0 round-up of amax * (1 / 6)
+  shift,  // 2^floor(log2 amax) under a tensor scale of 1 / 3: amax maps into [3, 6), nothing saturates.
+          // FP-Quant's "4/3" scales
+  // Both formats: the scale with the least error, found by trying
+  search,  // FP-Quant's "mse" observer: 100 factors from 1 down to 0.208 on the scale of static_6 (nvfp4) or
+           // shift (mxfp4), error sum |e|^2.4, the factor chosen before the scale is rounded
+  sweep,   // every scale code that can have the least squared error. NVFP4 tensor scale amax / (6 * 256)
 };
 
 constexpr const char* name_of(ScaleRule rule) {
@@ -46,6 +52,12 @@ constexpr const char* name_of(ScaleRule rule) {
       return "even";
     case ScaleRule::rceil:
       return "rceil";
+    case ScaleRule::shift:
+      return "shift";
+    case ScaleRule::search:
+      return "search";
+    case ScaleRule::sweep:
+      return "sweep";
   }
   return "";
 }
@@ -53,7 +65,8 @@ constexpr const char* name_of(ScaleRule rule) {
 struct QuantizeSpec {
   Format format = Format::nvfp4;
   ScaleRule rule = ScaleRule::static_6;
-  bool block_2d = false;  // one scale per block x block square, stored once per row
+  bool block_2d = false;  // one scale per block x block square, stored once per row; not with shift, search,
+                          // sweep
   ScaleLayout layout = ScaleLayout::linear;
 
   bool operator==(const QuantizeSpec&) const = default;
