@@ -37,7 +37,9 @@ enum class ScaleTiming : std::uint8_t {
            // loss of GPTQ itself, rounding and error feedback inside the group included. Needs an order that
            // keeps groups together
 };
-constexpr const char* name_of(ScaleTiming timing) { return timing == ScaleTiming::before ? "before" : "within"; }
+constexpr const char* name_of(ScaleTiming timing) {
+  return timing == ScaleTiming::before ? "before" : "within";
+}
 
 /// What the sweep rule weights the squared errors of a group's columns with (ScaleTiming::before).
 enum class Importance : std::uint8_t {
@@ -53,7 +55,8 @@ constexpr const char* name_of(Importance importance) {
 
 struct GptqSpec {
   Format format = Format::nvfp4;
-  ScaleRule rule = ScaleRule::search;  // static_6, mse, mae, abs_max, search, sweep; shift, search, sweep, ...
+  ScaleRule rule =
+      ScaleRule::search;  // static_6, mse, mae, abs_max, search, sweep; shift, search, sweep, ...
   ScaleTiming timing = ScaleTiming::before;
   ColumnOrder order = ColumnOrder::activation;
   Importance importance = Importance::none;
@@ -81,9 +84,9 @@ struct GptqResult {
   GptqReport report;
 };
 
-/// Quantises a row-major rows x cols weight matrix. `hessian`: cols x cols, symmetric, row-major, the sum over
-/// inputs of x x^T in any overall factor; inputs and weights both as they meet in the product (rotated, if
-/// the layer rotates). kBadShape; kBadArgument (check(), values that are not finite, a Hessian that is not
+/// Quantises a row-major rows x cols weight matrix. `hessian`: cols x cols, symmetric, row-major, the sum
+/// over inputs of x x^T in any overall factor; inputs and weights both as they meet in the product (rotated,
+/// if the layer rotates). kBadShape; kBadArgument (check(), values that are not finite, a Hessian that is not
 /// positive definite even with the last damping: never a silent fallback). The same result for every number
 /// of threads.
 Result<GptqResult> gptq(std::span<const float> weights, std::int64_t rows, std::int64_t cols,
@@ -96,8 +99,8 @@ Result<GptqResult> round_to_nearest(std::span<const float> weights, std::int64_t
 /// Sum over tokens of x x^T, cols x cols, from tokens x cols inputs.
 std::vector<double> second_moment(std::span<const float> inputs, std::int64_t tokens, std::int64_t cols);
 
-/// Q^T H Q for Q = blocks of the normalised Hadamard matrix of this order: the second moment of rotated inputs
-/// from that of the inputs. kBadArgument, kBadShape as hadamard_blocks().
+/// Q^T H Q for Q = blocks of the normalised Hadamard matrix of this order: the second moment of rotated
+/// inputs from that of the inputs. kBadArgument, kBadShape as hadamard_blocks().
 Status rotate_hessian(std::span<double> hessian, std::int64_t cols, std::int64_t order);
 
 }  // namespace fourge

@@ -1,5 +1,5 @@
-// Hot loops compiled for several x86 levels in one binary. Without contraction (-ffp-contract=off) all of them
-// round alike, so the results do not depend on the level.
+// Hot loops compiled for several x86 levels in one binary. Without contraction (-ffp-contract=off) all of
+// them round alike, so the results do not depend on the level.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)

@@ -46,8 +46,8 @@ FOURGE_CLONES void group_loss(const double* x, const double* u, int width, const
   }
 }
 
-/// The codes worth trying for a group whose largest magnitude is `amax`: amax / scale from 3.5 (below that half
-/// the scale is as good, quant/lane_quantize.h) to 9, where the clipped value alone costs more than all
+/// The codes worth trying for a group whose largest magnitude is `amax`: amax / scale from 3.5 (below that
+/// half the scale is as good, quant/lane_quantize.h) to 9, where the clipped value alone costs more than all
 /// rounding.
 struct CodeRange {
   int first, last;  // first > last: descending
@@ -89,7 +89,9 @@ class Chunk {
 
  private:
   static double square(double x) { return x * x; }
-  std::size_t at(std::int64_t v, std::int64_t r) const { return static_cast<std::size_t>(v * kChunkRows + r); }
+  std::size_t at(std::int64_t v, std::int64_t r) const {
+    return static_cast<std::size_t>(v * kChunkRows + r);
+  }
   std::int64_t group_at(std::int64_t v) const { return p_.visit[static_cast<std::size_t>(v)] / group_; }
 
   void load_weights() {
@@ -149,7 +151,8 @@ class Chunk {
     const int width = static_cast<int>(group_);
     std::vector<double> u(static_cast<std::size_t>(width * width));
     for (int i = 0; i < width; ++i)
-      for (int j = i; j < width; ++j) u[static_cast<std::size_t>(i * width + j)] = p_.factor->at(v + i, v + j);
+      for (int j = i; j < width; ++j)
+        u[static_cast<std::size_t>(i * width + j)] = p_.factor->at(v + i, v + j);
     std::array<CodeRange, kChunkRows> range{};
     int tries = 0;
     for (std::int64_t r = 0; r < kChunkRows; ++r) {
@@ -207,7 +210,8 @@ class Chunk {
         const std::int64_t column = p_.visit[static_cast<std::size_t>(v)];
         const unsigned code = e2m1_code(q_[at(v, r)]);
         std::uint8_t& byte = codes[column / 2];
-        byte = static_cast<std::uint8_t>(column % 2 == 0 ? (byte & 0xf0u) | code : (byte & 0x0fu) | code << 4);
+        byte =
+            static_cast<std::uint8_t>(column % 2 == 0 ? (byte & 0xf0u) | code : (byte & 0x0fu) | code << 4);
       }
       for (std::int64_t g = 0; g < groups; ++g)
         out.scales[static_cast<std::size_t>((first_ + r) * groups + g)] = scale_codes_[at(g, r)];
@@ -216,7 +220,7 @@ class Chunk {
 
   const GptqProblem& p_;
   std::int64_t first_, count_, group_;
-  ChunkColumns x_, q_, err_;  // values as moved, their grid values (without scale), errors
+  ChunkColumns x_, q_, err_;               // values as moved, their grid values (without scale), errors
   std::vector<std::uint8_t> scale_codes_;  // (group, row)
 };
 

@@ -23,11 +23,11 @@ struct GptqProblem {
   const float* weights = nullptr;  // rows x cols, row-major
   std::int64_t cols = 0;
   const GptqSpec* spec = nullptr;
-  const InverseFactor* factor = nullptr;        // in the order of visits
-  std::span<const std::int64_t> visit;          // visit[v] = column
-  std::span<const double> hessian;              // damped, cols x cols, in the order of visits
-  const ScaleTable* scales = nullptr;           // of the result's tensor scale
-  QuantizedMatrix* result = nullptr;            // codes; scales given (before) or received (within)
+  const InverseFactor* factor = nullptr;  // in the order of visits
+  std::span<const std::int64_t> visit;    // visit[v] = column
+  std::span<const double> hessian;        // damped, cols x cols, in the order of visits
+  const ScaleTable* scales = nullptr;     // of the result's tensor scale
+  QuantizedMatrix* result = nullptr;      // codes; scales given (before) or received (within)
 };
 
 /// Sums over rows, for the report.

@@ -51,7 +51,9 @@ class Row {
  private:
   static std::size_t index(std::int64_t v) { return static_cast<std::size_t>(v); }
   std::size_t at(std::int64_t v) const { return static_cast<std::size_t>(v * kChunkRows + r_); }
-  double h(std::int64_t i, std::int64_t j) const { return p_.hessian[static_cast<std::size_t>(i * p_.cols + j)]; }
+  double h(std::int64_t i, std::int64_t j) const {
+    return p_.hessian[static_cast<std::size_t>(i * p_.cols + j)];
+  }
   std::uint8_t& scale_code(std::int64_t v) const { return p_.scale_codes[at(p_.visit[index(v)] / group_)]; }
   double value(std::int64_t v) const { return p_.q[at(v)] * p_.table->value[scale_code(v)]; }
 

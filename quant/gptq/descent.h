@@ -20,9 +20,9 @@ struct DescentProblem {
   std::int64_t cols = 0;
   std::int64_t rows = 0;  // of the chunk
   int passes = 1;
-  std::span<const double> target;        // the weights
-  std::span<double> q;                   // grid values, without scale; replaced
-  std::span<std::uint8_t> scale_codes;   // (group, r); replaced
+  std::span<const double> target;       // the weights
+  std::span<double> q;                  // grid values, without scale; replaced
+  std::span<std::uint8_t> scale_codes;  // (group, r); replaced
 };
 
 /// Each step lowers e^T H e of its row, e = target - q * scale, or is not taken:

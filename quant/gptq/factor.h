@@ -25,8 +25,8 @@ struct DampingLadder {
   int retries = 4;  // each ten times the one before
 };
 
-/// Damps `hessian` (size x size, symmetric, in the order of visits) in place, so that it is what U belongs to, and
-/// factors it in f64. A zero on the diagonal (an input that was always 0) becomes the mean diagonal.
+/// Damps `hessian` (size x size, symmetric, in the order of visits) in place, so that it is what U belongs
+/// to, and factors it in f64. A zero on the diagonal (an input that was always 0) becomes the mean diagonal.
 ///
 /// With J the reversal, J H J = L L^T gives U = J L^-1 J: one factorisation and one triangular inverse.
 /// kBadArgument when no damping of the ladder makes the matrix positive definite.

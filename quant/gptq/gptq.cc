@@ -73,9 +73,8 @@ std::vector<float> importance_of(const GptqSpec& spec, std::span<const double> h
   for (std::int64_t v = 0; v < cols; ++v) {
     const std::int64_t column = visit[static_cast<std::size_t>(v)];
     const double pivot = factor.at(v, v);
-    const double w = spec.importance == Importance::diagonal
-                         ? hessian[static_cast<std::size_t>(v * cols + v)]
-                         : 1.0 / (pivot * pivot);
+    const double w = spec.importance == Importance::diagonal ? hessian[static_cast<std::size_t>(v * cols + v)]
+                                                             : 1.0 / (pivot * pivot);
     raw[static_cast<std::size_t>(column)] = w;
     sum += w;
   }
@@ -146,8 +145,7 @@ Status check(const GptqSpec& spec) {
 
 Result<GptqResult> gptq(std::span<const float> weights, std::int64_t rows, std::int64_t cols,
                         std::span<const double> hessian, const GptqSpec& spec) {
-  if (Status valid = check_problem(weights, rows, cols, hessian.size(), spec); !valid)
-    return valid.failure();
+  if (Status valid = check_problem(weights, rows, cols, hessian.size(), spec); !valid) return valid.failure();
   const std::vector<std::int64_t> visit = visiting_order(hessian, cols, spec);
   std::vector<double> damped = permuted(hessian, visit);
   const Result<InverseFactor> factor =
@@ -157,10 +155,9 @@ Result<GptqResult> gptq(std::span<const float> weights, std::int64_t rows, std::
       rounded_to_nearest(weights, rows, cols, spec, importance_of(spec, damped, *factor, visit));
   if (!matrix) return matrix.failure();
 
-  GptqResult result{std::move(*matrix),
-                    {.damping = factor->damping,
-                     .attempts = factor->attempts,
-                     .dead_columns = factor->dead_columns}};
+  GptqResult result{
+      std::move(*matrix),
+      {.damping = factor->damping, .attempts = factor->attempts, .dead_columns = factor->dead_columns}};
   const ScaleTable scales = ScaleTable::of(spec.format, result.matrix.tensor_scale);
   const GptqProblem problem{.weights = weights.data(),
                             .cols = cols,

@@ -10,7 +10,8 @@
 
 namespace fourge::quant {
 
-/// |v| to the e2m1 grid, to nearest even, at most 6. Adding 2^51 leaves multiples of 0.5, 2^52 of 1, 2^53 of 2.
+/// |v| to the e2m1 grid, to nearest even, at most 6. Adding 2^51 leaves multiples of 0.5, 2^52 of 1, 2^53
+/// of 2.
 inline double round_e2m1(double magnitude) {
   const double step = magnitude < 2.0 ? 0x1p51 : magnitude < 4.0 ? 0x1p52 : 0x1p53;
   const double rounded = (magnitude + step) - step;
@@ -25,8 +26,8 @@ inline std::uint8_t e2m1_code(double value) {
 }
 
 /// Values of all scale codes of a format under a tensor scale, in f64. The inverses of mxfp4 scales under an
-/// encode multiplier of 3 are exact where the values, thirds, are not: bf16 weights do hit ties (x * 3 / 2^e =
-/// 2.5), and x times the rounded inverse of a third would miss them.
+/// encode multiplier of 3 are exact where the values, thirds, are not: bf16 weights do hit ties (x * 3 / 2^e
+/// = 2.5), and x times the rounded inverse of a third would miss them.
 struct ScaleTable {
   std::array<double, 256> value{};
   std::array<double, 256> inverse{};  // 0 where the value is 0
