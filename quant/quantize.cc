@@ -21,21 +21,6 @@ using quant::Block;
 [[maybe_unused]] constexpr std::int64_t kParallelElements =
     1 << 16;  // below it a team of threads costs more than it saves
 
-constexpr ScaleRule kNvfp4Rules[] = {ScaleRule::static_6, ScaleRule::static_4, ScaleRule::mse_4_6,
-                                     ScaleRule::mae_4_6, ScaleRule::abs_max_4_6};
-constexpr ScaleRule kMxfp4Rules[] = {ScaleRule::floor, ScaleRule::ceil,     ScaleRule::even,
-                                     ScaleRule::rceil, ScaleRule::static_6, ScaleRule::static_4};
-constexpr const char* kNvfp4RuleNames = "nvfp4 takes static_6, static_4, mse, mae or abs_max";
-constexpr const char* kMxfp4RuleNames = "mxfp4 takes floor, ceil, even, rceil, static_6 or static_4";
-
-std::span<const ScaleRule> rules_of(Format format) {
-  if (format == Format::nvfp4) return kNvfp4Rules;
-  return kMxfp4Rules;
-}
-const char* rule_names_of(Format format) {
-  return format == Format::nvfp4 ? kNvfp4RuleNames : kMxfp4RuleNames;
-}
-
 Status check_matrix(std::int64_t rows, std::int64_t cols, std::size_t values, Format format) {
   const std::optional<std::int64_t> count = quant::element_count(std::array{rows, cols});
   const std::string shape = quant::shape_text(std::array{rows, cols});
@@ -95,34 +80,92 @@ float tensor_amax(std::span<const float> values) {
   return std::bit_cast<float>(bits);
 }
 
+namespace {
+
+Result<QuantizedMatrix> empty_matrix(const LaneScaling& scaling, std::int64_t rows, std::int64_t cols,
+                                     ScaleLayout layout) {
+  QuantizedMatrix out;
+  out.format = scaling.format;
+  out.rows = rows;
+  out.cols = cols;
+  out.layout = layout;
+  out.amax = scaling.amax;
+  out.tensor_scale = scaling.tensor_scale();
+  try {
+    out.codes.resize(static_cast<std::size_t>(rows * cols / 2));
+    out.scales.resize(static_cast<std::size_t>(scale_bytes(layout, rows, out.scale_cols())));
+  } catch (const std::bad_alloc&) {
+    return {Error::kOutOfMemory, "no memory for the quantised matrix", shape_text(std::array{rows, cols})};
+  }
+  return out;
+}
+
+/// The linear scales of `out` in another layout.
+void lay_out_scales(QuantizedMatrix& out, ScaleLayout layout) {
+  if (layout == ScaleLayout::linear) return;
+  std::vector<std::uint8_t> scales(static_cast<std::size_t>(scale_bytes(layout, out.rows, out.scale_cols())));
+  convert_scales(ScaleLayout::linear, out.scales.data(), layout, scales.data(), out.rows, out.scale_cols());
+  out.scales = std::move(scales);
+  out.layout = layout;
+}
+
+}  // namespace
+
+Result<QuantizedMatrix> quantize_with_scaling(std::span<const float> values, std::int64_t rows,
+                                              std::int64_t cols, const LaneScaling& scaling,
+                                              std::span<const float> importance) {
+  if (Status status = check({.format = scaling.format, .rule = scaling.rule}); !status)
+    return status.failure();
+  if (Status status = check_matrix(rows, cols, values.size(), scaling.format); !status)
+    return status.failure();
+  if (!importance.empty() && importance.size() != static_cast<std::uint64_t>(cols)) {
+    return {Error::kBadShape, "expected one importance for each column",
+            std::to_string(importance.size()) + " for " + std::to_string(cols) + " columns"};
+  }
+  if (!(scaling.amax >= 0.0f && std::isfinite(scaling.amax))) {
+    return {Error::kBadArgument, "expected a finite amax, not negative", std::to_string(scaling.amax)};
+  }
+  if (!(scaling.encode > 0.0f && std::isfinite(scaling.encode))) {
+    return {Error::kBadArgument, "expected a positive encode multiplier", std::to_string(scaling.encode)};
+  }
+  Result<QuantizedMatrix> out = empty_matrix(scaling, rows, cols, ScaleLayout::linear);
+  if (!out) return out;
+  const std::int64_t row_blocks = out->scale_cols();
+#pragma omp parallel for if (rows * cols >= kParallelElements)
+  for (std::int64_t row = 0; row < rows; ++row) {
+    quantize_lanes(scaling, values.data() + row * cols, row_blocks,
+                   importance.empty() ? nullptr : importance.data(), cols, out->codes.data() + row * cols / 2,
+                   out->scales.data() + row * row_blocks);
+  }
+  return out;
+}
+
 Result<QuantizedMatrix> quantize_with_amax(std::span<const float> values, std::int64_t rows,
                                            std::int64_t cols, const QuantizeSpec& spec, float amax,
                                            std::uint64_t seed) {
   if (Status status = check(spec); !status) return status.failure();
+  const LaneScaling shared{.format = spec.format, .rule = spec.rule, .amax = amax};
+  const bool in_lanes = !spec.block_2d && spec.scale_max == 0 && spec.rounding == ElementRounding::nearest;
+  if (in_lanes) {
+    Result<QuantizedMatrix> out = quantize_with_scaling(values, rows, cols, shared);
+    if (out) lay_out_scales(*out, spec.layout);
+    return out;
+  }
   if (Status status = check_matrix(rows, cols, values.size(), spec.format); !status) return status.failure();
   if (!(amax >= 0.0f && std::isfinite(amax))) {
     return {Error::kBadArgument, "expected a finite amax, not negative", std::to_string(amax)};
   }
-  QuantizedMatrix out;
-  out.format = spec.format;
-  out.rows = rows;
-  out.cols = cols;
-  out.layout = spec.layout;
-  out.amax = amax;
-  try {
-    out.codes.resize(static_cast<std::size_t>(rows * cols / 2));
-    out.scales.resize(static_cast<std::size_t>(scale_bytes(spec.layout, rows, out.scale_cols())));
-  } catch (const std::bad_alloc&) {
-    return {Error::kOutOfMemory, "no memory for the quantised matrix", shape_text(std::array{rows, cols})};
+  Result<QuantizedMatrix> out = empty_matrix(shared, rows, cols, spec.layout);
+  if (!out) return out;
+  if (spec.format == Format::nvfp4) {
+    out->tensor_scale = TensorScale::decode_multiplier(nvfp4_tensor_scale(spec, amax));
   }
-  const bool two_level = spec.format == Format::nvfp4;
-  if (two_level) out.tensor_scale = TensorScale::decode_multiplier(nvfp4_tensor_scale(spec, amax));
 
   const Nvfp4Scaling scaling = Nvfp4Scaling::of(spec, amax);  // not read by the other formats
   const int step = spec.block_2d ? info(spec.format).block : 1;
 #pragma omp parallel for if (rows * cols >= kParallelElements)
   for (std::int64_t row = 0; row < rows; row += step) {
-    quantize_rows(values.data(), row, static_cast<int>(std::min<std::int64_t>(step, rows - row)), out, spec,
+    quantize_rows(values.data(), row, static_cast<int>(std::min<std::int64_t>(step, rows - row)), *out, spec,
                   seed, scaling);
   }
   return out;
@@ -142,9 +185,9 @@ std::vector<float> transposed(std::span<const float> values, std::int64_t rows, 
 }
 
 Result<ScaleRule> scale_rule_of_name(Format format, std::string_view name) {
-  for (const ScaleRule rule : rules_of(format))
+  for (const ScaleRule rule : scale_rules_of(format))
     if (name == name_of(rule)) return rule;
-  return {Error::kBadArgument, rule_names_of(format), "scale rule " + in_quotes(name)};
+  return {Error::kBadArgument, scale_rule_names_of(format), "scale rule " + in_quotes(name)};
 }
 
 }  // namespace quant

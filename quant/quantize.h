@@ -8,6 +8,7 @@
 
 #include "fourge/error.h"
 #include "fourge/quantize.h"
+#include "quant/lane_quantize.h"
 
 namespace fourge::quant {
 
@@ -19,6 +20,13 @@ float tensor_amax(std::span<const float> values);
 Result<QuantizedMatrix> quantize_with_amax(std::span<const float> values, std::int64_t rows,
                                            std::int64_t cols, const QuantizeSpec& spec, float amax,
                                            std::uint64_t seed = 0);
+
+/// One scale per block of a row, linear layout. `importance` as in quantize_lanes(): empty, or one w per
+/// column. kBadShape; kBadArgument for an amax or encode that is not finite and positive (an amax of 0 gives
+/// zeros).
+Result<QuantizedMatrix> quantize_with_scaling(std::span<const float> values, std::int64_t rows,
+                                              std::int64_t cols, const LaneScaling& scaling,
+                                              std::span<const float> importance = {});
 
 /// cols x rows from rows x cols, both row-major.
 std::vector<float> transposed(std::span<const float> values, std::int64_t rows, std::int64_t cols);

@@ -7,7 +7,7 @@ packages=(
   # build
   g++ clang cmake ninja-build ccache binutils git python3
   # libraries: assembler, SIMD, linear algebra, OpenMP for clang
-  libxbyak-dev libhwy-dev libeigen3-dev libomp-dev
+  libxbyak-dev libvixl-dev libhwy-dev libeigen3-dev libomp-dev
   # command line program
   libcli11-dev libfmt-dev nlohmann-json3-dev
   # tests, sanitizers, checks

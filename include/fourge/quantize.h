@@ -2,6 +2,7 @@
 // docs/quantization.md.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -25,6 +26,12 @@ enum class ScaleRule : std::uint8_t {
   ceil,   // floor, plus one if the fraction is not zero
   even,   // amax rounded to 1 fraction bit first, then floor
   rceil,  // ue8m0 round-up of amax * (1 / 6)
+  shift,  // 2^floor(log2 amax) under a tensor scale of 1 / 3: amax maps into [3, 6), nothing saturates.
+          // FP-Quant's "4/3" scales
+  // Both formats: the scale with the least error, found by trying
+  search,  // FP-Quant's "mse" observer: 100 factors from 1 down to 0.208 on the scale of static_6 (nvfp4) or
+           // shift (mxfp4), error sum |e|^2.4, the factor chosen before the scale is rounded
+  sweep,   // every scale code that can have the least squared error. NVFP4 tensor scale amax / (6 * 256)
 };
 
 constexpr const char* name_of(ScaleRule rule) {
@@ -47,12 +54,23 @@ constexpr const char* name_of(ScaleRule rule) {
       return "even";
     case ScaleRule::rceil:
       return "rceil";
+    case ScaleRule::shift:
+      return "shift";
+    case ScaleRule::search:
+      return "search";
+    case ScaleRule::sweep:
+      return "sweep";
   }
   return "";
 }
 
 constexpr bool is_four_over_six(ScaleRule rule) {
   return rule == ScaleRule::mse_4_6 || rule == ScaleRule::mae_4_6 || rule == ScaleRule::abs_max_4_6;
+}
+
+/// Rules that have no form with two-dimensional blocks, stochastic rounding or another scale maximum.
+constexpr bool needs_scale_per_row(ScaleRule rule) {
+  return rule == ScaleRule::shift || rule == ScaleRule::search || rule == ScaleRule::sweep;
 }
 
 /// How a scaled element becomes a code.
@@ -64,10 +82,11 @@ enum class ElementRounding : std::uint8_t {
 struct QuantizeSpec {
   Format format = Format::nvfp4;
   ScaleRule rule = ScaleRule::static_6;
-  bool block_2d = false;  // one scale per block x block square, stored once per row
+  bool block_2d = false;  // one scale per block x block square, stored once per row; not with shift, search,
+                          // sweep
   ScaleLayout layout = ScaleLayout::linear;
   int scale_max = 0;  // nvfp4: what the largest block's scale becomes, 256 or 448; 0: 256 under a Four Over
-                      // Six rule, else 448
+                      // Six rule and sweep, else 448
   ElementRounding rounding = ElementRounding::nearest;
 
   bool operator==(const QuantizeSpec&) const = default;
@@ -77,20 +96,45 @@ struct QuantizeSpec {
 constexpr float largest_code(ScaleRule rule) { return rule == ScaleRule::static_4 ? 4.0f : 6.0f; }
 constexpr float largest_scale(const QuantizeSpec& spec) {
   if (spec.scale_max != 0) return static_cast<float>(spec.scale_max);
-  return is_four_over_six(spec.rule) ? 256.0f : 448.0f;
+  return is_four_over_six(spec.rule) || spec.rule == ScaleRule::sweep ? 256.0f : 448.0f;
 }
 
-/// Whether format and rule belong together; the reason when not.
+inline constexpr ScaleRule kNvfp4Rules[] = {ScaleRule::static_6, ScaleRule::static_4,    ScaleRule::mse_4_6,
+                                            ScaleRule::mae_4_6,  ScaleRule::abs_max_4_6, ScaleRule::search,
+                                            ScaleRule::sweep};
+inline constexpr ScaleRule kMxfp4Rules[] = {ScaleRule::floor, ScaleRule::ceil,     ScaleRule::even,
+                                            ScaleRule::rceil, ScaleRule::static_6, ScaleRule::static_4,
+                                            ScaleRule::shift, ScaleRule::search,   ScaleRule::sweep};
+
+/// The rules that a format takes.
+constexpr std::span<const ScaleRule> scale_rules_of(Format format) {
+  if (format == Format::nvfp4) return kNvfp4Rules;
+  return kMxfp4Rules;
+}
+constexpr const char* scale_rule_names_of(Format format) {
+  return format == Format::nvfp4
+             ? "nvfp4 takes static_6, static_4, mse, mae, abs_max, search or sweep"
+             : "mxfp4 takes floor, ceil, even, rceil, static_6, static_4, shift, search or sweep";
+}
+
+/// Whether format, rule and the rest belong together; the reason when not.
 inline Status check(const QuantizeSpec& spec) {
-  const bool two_level = spec.format == Format::nvfp4;
-  const bool is_static = spec.rule == ScaleRule::static_6 || spec.rule == ScaleRule::static_4;
-  if (two_level != is_four_over_six(spec.rule) && !is_static) {
-    return {Error::kBadArgument,
-            two_level ? "nvfp4 takes static_6, static_4, mse, mae or abs_max"
-                      : "mxfp4 takes floor, ceil, even, rceil, static_6 or static_4",
+  const std::span<const ScaleRule> rules = scale_rules_of(spec.format);
+  if (std::find(rules.begin(), rules.end(), spec.rule) == rules.end()) {
+    return {Error::kBadArgument, scale_rule_names_of(spec.format),
             std::string("scale rule ") + name_of(spec.rule) + " with format " + name_of(spec.format)};
   }
-  if (spec.scale_max != 0 && (!two_level || (spec.scale_max != 256 && spec.scale_max != 448))) {
+  const bool plain_only = needs_scale_per_row(spec.rule);
+  if (spec.block_2d && plain_only) {
+    return {Error::kBadArgument, "shift, search and sweep give each row its own scales",
+            std::string("scale rule ") + name_of(spec.rule) + " with two-dimensional blocks"};
+  }
+  if (plain_only && (spec.scale_max != 0 || spec.rounding != ElementRounding::nearest)) {
+    return {Error::kBadArgument, "shift, search and sweep round to nearest under their own scale maximum",
+            std::string("scale rule ") + name_of(spec.rule)};
+  }
+  if (spec.scale_max != 0 &&
+      (spec.format != Format::nvfp4 || (spec.scale_max != 256 && spec.scale_max != 448))) {
     return {Error::kBadArgument, "expected 256 or 448, and format nvfp4",
             "scale maximum " + std::to_string(spec.scale_max) + " with format " + name_of(spec.format)};
   }

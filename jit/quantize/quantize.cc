@@ -70,6 +70,10 @@ void set_keys(std::uint64_t seed, jit::StripArgs& args) {
 
 Status check(const QuantizerSpec& spec) {
   if (const Status valid = check(spec.quantize); !valid.ok()) return valid;
+  if (needs_scale_per_row(spec.quantize.rule)) {
+    return {Error::kBadArgument, "the quantiser kernels have no rule that searches for a scale; quantize() has",
+            std::string("scale rule ") + name_of(spec.quantize.rule)};
+  }
   if (!jit::is_plain(spec.input))
     return {Error::kUnsupportedFormat, "expected f32, bf16 or f16", name_of(spec.input)};
   if (spec.signs && spec.rotate == 0) return {Error::kBadArgument, "signs belong to a rotation"};

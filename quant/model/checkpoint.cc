@@ -88,6 +88,22 @@ Result<Checkpoint> Checkpoint::open(const std::filesystem::path& folder) {
   return checkpoint;
 }
 
+Result<Checkpoint> Checkpoint::of_shard(const Checkpoint& model, const std::filesystem::path& file) {
+  Checkpoint checkpoint;
+  checkpoint.folder_ = file.parent_path();
+  checkpoint.config_text_ = model.config_text_;
+  checkpoint.config_ = model.config_;
+  if (Status read = checkpoint.read_shards({file.filename().string()}); !read) return read.failure();
+  return checkpoint;
+}
+
+std::map<std::string, std::string> Checkpoint::metadata() const {
+  std::map<std::string, std::string> all;
+  for (const auto& shard : shards_)
+    for (const auto& [key, value] : shard->metadata()) all[key] = value;
+  return all;
+}
+
 Result<std::vector<std::string>> Checkpoint::shard_files(
     std::map<std::string, std::string>& weight_map) const {
   const std::filesystem::path index = folder_ / kIndexFile;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,12 +22,17 @@ class Checkpoint {
   /// (with file and tensor) a missing shard, a tensor that its shard lacks, a shard outside the folder.
   static Result<Checkpoint> open(const std::filesystem::path& folder);
 
+  /// One safetensors file under another checkpoint's configuration.
+  static Result<Checkpoint> of_shard(const Checkpoint& model, const std::filesystem::path& file);
+
   const std::filesystem::path& folder() const { return folder_; }
   const std::string& config_text() const { return config_text_; }
   const ModelConfig& config() const { return config_; }
 
   const std::map<std::string, Tensor, std::less<>>& tensors() const { return tensors_; }
   bool contains(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
+  /// Of every file, the last one winning.
+  std::map<std::string, std::string> metadata() const;
   /// kNotFound with the folder and the tensor's name.
   Result<Tensor> find(std::string_view name) const;
   /// The same, and it must have this shape (kBadFile).

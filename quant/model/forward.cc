@@ -87,57 +87,45 @@ void attend(const ModelConfig& c, const AttentionInput& in, std::int64_t tokens,
   }
 }
 
+using GroupOutputs = std::array<std::vector<float>, 3>;
+
 /// The products of one group. outputs[i] receives tokens x rows of the group's i-th layer.
-Status run_group(Block& block, const ForwardContext& context, Group group, std::span<const float> x,
-                 std::int64_t tokens, std::span<std::vector<float>> outputs) {
-  if (context.hook) {
-    if (Status seen = context.hook(group, x, tokens); !seen) return seen;
-  }
-  const auto cols = static_cast<std::int64_t>(x.size()) / tokens;
+Status run_group(Block& block, const ForwardContext& context, Group group, const BlockState& state,
+                 GroupOutputs& outputs) {
+  const auto cols = static_cast<std::int64_t>(state.pending.size()) / state.tokens;
   const bool keep_values = context.numerics == Numerics::fast;
-  const Result<GroupInput> input = GroupInput::of(x, tokens, cols, block.input(group), keep_values);
+  const Result<GroupInput> input =
+      GroupInput::of(state.pending, state.tokens, cols, block.input(group), keep_values);
   if (!input) return input.failure();
   std::size_t i = 0;
   for (const Linear linear : linears_of(group)) {
     LinearLayer& layer = block.layer(linear);
-    outputs[i].resize(static_cast<std::size_t>(tokens * layer.weight().rows()));
+    outputs[i].resize(static_cast<std::size_t>(state.tokens * layer.weight().rows()));
     if (Status applied = layer.apply(*input, context.numerics, outputs[i].data()); !applied) return applied;
     ++i;
   }
   return {};
 }
 
-Status attention(Block& block, const ForwardContext& context, std::int64_t tokens, std::span<float> x) {
+void mix_tokens(const Block& block, const ForwardContext& context, std::int64_t tokens, GroupOutputs& qkv,
+                std::vector<float>& mixed) {
   const ModelConfig& config = *context.config;
-  std::vector<float> normed(x.size());
-  norm_rows(x.data(), block.input_norm, config.rms_norm_eps, tokens, normed.data());
-  std::array<std::vector<float>, 3> qkv;
-  if (Status done = run_group(block, context, Group::qkv, normed, tokens, qkv); !done) return done;
   turn_heads(config, *context.rope, block.q_norm, tokens, config.heads, qkv[0].data());
   turn_heads(config, *context.rope, block.k_norm, tokens, config.kv_heads, qkv[1].data());
-  std::vector<float> mixed(static_cast<std::size_t>(tokens * config.q_width()));
+  mixed.resize(static_cast<std::size_t>(tokens * config.q_width()));
   attend(config, {qkv[0].data(), qkv[1].data(), qkv[2].data()}, tokens, mixed.data());
-  std::array<std::vector<float>, 1> out;
-  if (Status done = run_group(block, context, Group::o, mixed, tokens, out); !done) return done;
-  add_to(x.data(), out[0].data(), static_cast<std::int64_t>(x.size()));
-  return {};
 }
 
-Status feed_forward(Block& block, const ForwardContext& context, std::int64_t tokens, std::span<float> x) {
-  const ModelConfig& config = *context.config;
-  std::vector<float> normed(x.size());
-  norm_rows(x.data(), block.post_attention_norm, config.rms_norm_eps, tokens, normed.data());
-  std::array<std::vector<float>, 2> gate_up;
-  if (Status done = run_group(block, context, Group::gate_up, normed, tokens, gate_up); !done) return done;
+void activate(std::int64_t tokens, std::int64_t width, GroupOutputs& gate_up, std::vector<float>& out) {
 #pragma omp parallel for
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    const std::int64_t first = t * config.intermediate;
-    silu_times(gate_up[0].data() + first, gate_up[1].data() + first, config.intermediate);
-  }
-  std::array<std::vector<float>, 1> out;
-  if (Status done = run_group(block, context, Group::down, gate_up[0], tokens, out); !done) return done;
-  add_to(x.data(), out[0].data(), static_cast<std::int64_t>(x.size()));
-  return {};
+  for (std::int64_t t = 0; t < tokens; ++t)
+    silu_times(gate_up[0].data() + t * width, gate_up[1].data() + t * width, width);
+  out = std::move(gate_up[0]);
+}
+
+void norm_residual(const std::vector<float>& gain, const ForwardContext& context, BlockState& state) {
+  state.pending.resize(state.x.size());
+  norm_rows(state.x.data(), gain, context.config->rms_norm_eps, state.tokens, state.pending.data());
 }
 
 }  // namespace
@@ -172,9 +160,42 @@ void RopeTable::rotate(float* head, std::int64_t position) const {
   }
 }
 
-Status forward_block(Block& block, const ForwardContext& context, std::int64_t tokens, std::span<float> x) {
-  if (Status done = attention(block, context, tokens, x); !done) return done;
-  return feed_forward(block, context, tokens, x);
+void begin_block(const Block& block, const ForwardContext& context, BlockState& state) {
+  norm_residual(block.input_norm, context, state);
+}
+
+Status advance(Block& block, const ForwardContext& context, Group group, BlockState& state) {
+  GroupOutputs outputs;
+  if (Status done = run_group(block, context, group, state, outputs); !done) return done;
+  const auto elements = static_cast<std::int64_t>(state.x.size());
+  switch (group) {
+    case Group::qkv:
+      mix_tokens(block, context, state.tokens, outputs, state.pending);
+      break;
+    case Group::o:
+      add_to(state.x.data(), outputs[0].data(), elements);
+      norm_residual(block.post_attention_norm, context, state);
+      break;
+    case Group::gate_up:
+      activate(state.tokens, context.config->intermediate, outputs, state.pending);
+      break;
+    case Group::down:
+      add_to(state.x.data(), outputs[0].data(), elements);
+      state.pending.clear();
+      break;
+  }
+  return {};
+}
+
+Status forward_block(Block& block, const ForwardContext& context, BlockState& state) {
+  begin_block(block, context, state);
+  for (const Group group : kGroups) {
+    if (context.hook) {
+      if (Status seen = context.hook(group, state); !seen) return seen;
+    }
+    if (Status done = advance(block, context, group, state); !done) return done;
+  }
+  return {};
 }
 
 Result<std::vector<float>> embed(const ModelEnds& ends, std::span<const std::uint32_t> ids) {
@@ -205,13 +226,13 @@ std::vector<float> logits_of(const ModelEnds& ends, const ModelConfig& config, s
 Result<std::vector<float>> LanguageModel::forward(std::span<const std::uint32_t> ids) {
   Result<std::vector<float>> x = embed(ends, ids);
   if (!x) return x;
-  const auto tokens = static_cast<std::int64_t>(ids.size());
-  if (rope.positions() < tokens) rope = RopeTable::of(config, tokens);
+  BlockState state{static_cast<std::int64_t>(ids.size()), std::move(*x), {}};
+  if (rope.positions() < state.tokens) rope = RopeTable::of(config, state.tokens);
   const ForwardContext context{&config, &rope, numerics, {}};
   for (Block& block : blocks) {
-    if (Status done = forward_block(block, context, tokens, *x); !done) return done.failure();
+    if (Status done = forward_block(block, context, state); !done) return done.failure();
   }
-  return logits_of(ends, config, *x, tokens);
+  return logits_of(ends, config, state.x, state.tokens);
 }
 
 }  // namespace fourge::quant

@@ -75,9 +75,11 @@ Result<GroupInput> GroupInput::of(std::span<const float> x, std::int64_t tokens,
   }
   if (!transform.quantized) return input;
 
-  const QuantizeSpec spec{.format = transform.format, .rule = transform.rule};
-  const float amax = transform.amax > 0.0f ? transform.amax : tensor_amax(input.values_);
-  Result<QuantizedMatrix> matrix = quantize_with_amax(input.values_, tokens, cols, spec, amax);
+  const LaneScaling scaling{.format = transform.format,
+                            .rule = transform.rule,
+                            .amax = transform.amax > 0.0f ? transform.amax : tensor_amax(input.values_),
+                            .encode = transform.encode};
+  Result<QuantizedMatrix> matrix = quantize_with_scaling(input.values_, tokens, cols, scaling);
   if (!matrix) return matrix.failure();
   input.output_scale_ = matrix->tensor_scale.as_decode_multiplier();
   input.matrix_ = std::move(*matrix);

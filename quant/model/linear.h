@@ -59,7 +59,8 @@ struct InputTransform {
   bool quantized = false;     // W4A4
   Format format = Format::nvfp4;
   ScaleRule rule = ScaleRule::static_6;
-  float amax = 0.0f;  // of the tensor, fixed by calibration; 0: each call's own
+  float amax = 0.0f;    // nvfp4: of the tensor, fixed by calibration; 0: each call's own
+  float encode = 1.0f;  // mxfp4 with sweep: value = code * scale / encode
 
   bool operator==(const InputTransform&) const = default;
 };

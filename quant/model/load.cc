@@ -68,15 +68,21 @@ Result<ModelEnds> read_ends(const Checkpoint& checkpoint) {
   return ends;
 }
 
-Result<Block> read_float_block(const Checkpoint& checkpoint, std::int64_t layer) {
+Result<Block> read_norms_only(const Checkpoint& checkpoint, std::int64_t layer) {
   Block block;
   if (Status norms = read_norms(checkpoint, layer, block); !norms) return norms.failure();
+  return block;
+}
+
+Result<Block> read_float_block(const Checkpoint& checkpoint, std::int64_t layer) {
+  Result<Block> block = read_norms_only(checkpoint, layer);
+  if (!block) return block;
   for (const Linear linear : kLinears) {
     const LinearShape shape = shape_of(checkpoint.config(), linear);
     Result<Weight> weight =
         read_weight(checkpoint, module_path(layer, linear) + ".weight", shape.rows, shape.cols);
     if (!weight) return weight.failure();
-    block.layer(linear) = LinearLayer(std::move(*weight));
+    block->layer(linear) = LinearLayer(std::move(*weight));
   }
   return block;
 }

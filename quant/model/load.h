@@ -14,6 +14,9 @@ Status check_float_checkpoint(const Checkpoint& checkpoint);
 /// Embeddings, final norm, head. The checkpoint must outlive the result: weights stay in its mapping.
 Result<ModelEnds> read_ends(const Checkpoint& checkpoint);
 
+/// A block with its norms and no linear layers yet.
+Result<Block> read_norms_only(const Checkpoint& checkpoint, std::int64_t layer);
+
 /// One block with float weights.
 Result<Block> read_float_block(const Checkpoint& checkpoint, std::int64_t layer);
 

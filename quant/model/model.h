@@ -47,19 +47,31 @@ struct RopeTable {
   std::int64_t positions() const { return half == 0 ? 0 : static_cast<std::int64_t>(cosines.size()) / half; }
 };
 
-/// Sees the input of every group, before its transform, in the order qkv, o, gate_up, down.
-using InputHook = std::function<Status(Group group, std::span<const float> x, std::int64_t tokens)>;
-
-/// Everything of one pass over one sequence that is not the block itself.
-struct ForwardContext {
-  const ModelConfig* config = nullptr;
-  const RopeTable* rope = nullptr;
-  Numerics numerics = Numerics::fast;
-  InputHook hook;  // may be empty
+/// One sequence on its way through a block.
+struct BlockState {
+  std::int64_t tokens = 0;     // at positions 0, 1, ...
+  std::vector<float> x;        // residual stream, tokens x hidden
+  std::vector<float> pending;  // input of the group that comes next, before its transform
 };
 
-/// x: tokens x hidden, positions 0, 1, ... of one sequence; replaced by the block's output.
-Status forward_block(Block& block, const ForwardContext& context, std::int64_t tokens, std::span<float> x);
+/// Sees the pending input of every group, in the order qkv, o, gate_up, down.
+using InputHook = std::function<Status(Group group, const BlockState& state)>;
+
+/// Everything of a pass that is neither block nor sequence.
+struct ForwardContext {
+  const ModelConfig* config = nullptr;
+  const RopeTable* rope = nullptr;  // at least as many positions as tokens
+  Numerics numerics = Numerics::fast;
+  InputHook hook = {};  // may be empty
+};
+
+/// Makes the input of the qkv group pending.
+void begin_block(const Block& block, const ForwardContext& context, BlockState& state);
+/// Runs the group whose input is pending and makes the next group's input pending; after down, nothing is and x
+/// is the block's output.
+Status advance(Block& block, const ForwardContext& context, Group group, BlockState& state);
+/// All of it.
+Status forward_block(Block& block, const ForwardContext& context, BlockState& state);
 
 /// tokens x hidden from token ids, each below the vocabulary (kBadArgument).
 Result<std::vector<float>> embed(const ModelEnds& ends, std::span<const std::uint32_t> ids);

@@ -14,9 +14,11 @@ void add_demo_command(CLI::App& app, Context& context);
 void add_gemm_command(CLI::App& app, Context& context);
 void add_kernel_command(CLI::App& app, Context& context);
 void add_conform_command(CLI::App& app, Context& context);
+void add_convert_command(CLI::App& app, Context& context);
 void add_eval_command(CLI::App& app, Context& context);
 void add_layout_command(CLI::App& app, Context& context);
 void add_mma_command(CLI::App& app, Context& context);
+void add_quantize_command(CLI::App& app, Context& context);
 void add_quantize_tensor_command(CLI::App& app, Context& context);
 void add_vectors_command(CLI::App& app, Context& context);
 

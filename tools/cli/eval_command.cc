@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "quant/export/stored_model.h"
 #include "quant/model/evaluate.h"
-#include "quant/model/load.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/context.h"
 #include "tools/cli/options.h"
@@ -30,7 +30,9 @@ Result<Outcome> run(const EvalOptions& options, Context& context) {
   const Result<quant::Checkpoint> checkpoint = quant::Checkpoint::open(options.model);
   if (!checkpoint) return checkpoint.failure();
   const auto start = std::chrono::steady_clock::now();
-  Result<quant::LanguageModel> model = quant::load_float_model(*checkpoint);
+  const Result<quant::StoredScheme> scheme = quant::read_scheme(*checkpoint);
+  if (!scheme) return scheme.failure();
+  Result<quant::LanguageModel> model = quant::load_model(*checkpoint, *scheme);
   if (!model) return model.failure();
   model->numerics = options.numerics;
   const std::int64_t window = options.window > 0 ? options.window : model->config.context;
@@ -60,6 +62,12 @@ void add_eval_command(CLI::App& app, Context& context) {
   command->add_option("--text", options->text, "Text, or token ids")->required();
   add_count(*command, "--window", options->window, 2, 1 << 24,
             "Tokens a window (default: the model's context)");
+  add_choice(*command, "--numerics", options->numerics, {Numerics::fast, Numerics::blackwell},
+             "blackwell: every 4-bit product bit for bit as the tensor cores");
+  add_choice(*command, "--tokens", options->encoding,
+             {quant::TokenEncoding::automatic, quant::TokenEncoding::bytes, quant::TokenEncoding::u16,
+              quant::TokenEncoding::u32},
+             "What the text file holds");
   add_count(*command, "--max-bytes", options->max_bytes, 2, std::int64_t{1} << 40, "Read no more than this");
   context.add_json_flag(*command);
   context.on_run(*command, [options, &context] { return run(*options, context); });

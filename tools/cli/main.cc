@@ -23,8 +23,10 @@ int main(int argc, char** argv) {
   add_conform_command(app, context);
   add_mma_command(app, context);
   add_vectors_command(app, context);
+  add_convert_command(app, context);
   add_eval_command(app, context);
   add_layout_command(app, context);
+  add_quantize_command(app, context);
   add_quantize_tensor_command(app, context);
 
   try {

@@ -1,0 +1,368 @@
+#include "quant/gptq/block_quantizer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "quant/gptq/gram.h"
+#include "quant/gptq/group_moments.h"
+#include "quant/hadamard.h"
+#include "quant/model/load.h"
+#include "quant/quantize.h"
+#include "quant/text.h"
+
+namespace fourge::quant {
+namespace {
+
+constexpr std::int64_t kTrialSequences = 16;  // that rotations are compared on, and output errors measured
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+Result<std::vector<float>> rotated_weights(const Weight& weight, std::int64_t rotation) {
+  std::vector<float> values = weight.to_values();
+  if (rotation > 1) {
+    if (Status done = hadamard_blocks(values, rotation); !done) return done.failure();
+  }
+  return values;
+}
+
+/// What the recipe makes of a group's input, before calibration fills in amax or encode.
+InputTransform transform_of(const Recipe& recipe, std::int64_t rotation) {
+  return {.rotation = rotation,
+          .quantized = recipe.quantize_activations,
+          .format = recipe.format(),
+          .rule = recipe.activation_rule};
+}
+
+Failure in_module(const Failure& failure, const std::string& module) {
+  Failure out = failure;
+  out.where = module + (out.where.empty() ? "" : ": " + out.where);
+  return out;
+}
+
+/// Sizes that the recipe cannot handle, before any work.
+Status check_sizes(const ModelConfig& config, const Recipe& recipe) {
+  for (const Linear linear : kLinears) {
+    const LinearShape shape = shape_of(config, linear);
+    const std::string where =
+        std::string(module_name(linear)) + ": " + std::to_string(shape.cols) + " columns";
+    if (shape.cols % info(recipe.format()).block != 0)
+      return {Error::kBadShape, "expected columns in multiples of the scale block, 16 or 32", where};
+    const bool any = std::any_of(recipe.rotations.begin(), recipe.rotations.end(),
+                                 [&](std::int64_t order) { return shape.cols % order == 0; });
+    if (!any)
+      return {Error::kBadShape, "the order of the rotation does not divide the columns",
+              where + ", order " + std::to_string(recipe.rotations.front())};
+  }
+  return {};
+}
+
+/// The group-by-group flow of one block.
+class GroupFlow {
+ public:
+  GroupFlow(const Recipe& recipe, const ModelConfig& config, std::int64_t layer, Block& source)
+      : recipe_(recipe), config_(config), layer_(layer), source_(source) {}
+
+  Status quantize(Group group, const GroupInputs& inputs, QuantizedBlock& out) {
+    Result<InputTransform> transform = choose_transform(group, inputs);
+    if (!transform) return transform.failure();
+    const Result<GroupMoments> moments = measure(inputs, *transform, recipe_.target, 1, false);
+    if (!moments) return moments.failure();
+    const Result<GroupMoments> sample = trial_moments(inputs, *transform);
+    if (!sample) return sample.failure();
+    for (const Linear linear : linears_of(group)) {
+      const auto start = std::chrono::steady_clock::now();
+      LayerLog log{.name = module_path(layer_, linear),
+                   .report = {},
+                   .rotation = transform->rotation,
+                   .encode = transform->encode};
+      const Result<GptqResult> result =
+          quantize_layer(linear, *transform, *moments, recipe_.weights, *sample, log.output_error);
+      if (!result) return in_module(result.failure(), log.name);
+      log.report = result->report;
+      log.seconds = seconds_since(start);
+      out.layer(linear) = {result->matrix, *transform};
+      out.log.push_back(std::move(log));
+    }
+    return {};
+  }
+
+ private:
+  static std::int64_t trial_stride(const GroupInputs& inputs) {
+    const auto count = static_cast<std::int64_t>(inputs.own.size());
+    return std::max<std::int64_t>(1, count / kTrialSequences);
+  }
+  /// Moments over a few sequences with everything that output_error() takes: always of the 4-bit inputs.
+  Result<GroupMoments> trial_moments(const GroupInputs& inputs, const InputTransform& transform) const {
+    return measure(inputs, transform, Target::float_output, trial_stride(inputs), true);
+  }
+
+  Result<GptqResult> quantize_layer(Linear linear, const InputTransform& transform,
+                                    const GroupMoments& moments, const GptqSpec& spec,
+                                    const GroupMoments& sample, double& error) {
+    const Weight& weight = source_.layer(linear).weight();
+    const Result<std::vector<float>> rotated = rotated_weights(weight, transform.rotation);
+    if (!rotated) return rotated.failure();
+    std::vector<float> target = *rotated;
+    if (recipe_.target == Target::float_output) {
+      Result<std::vector<float>> moved =
+          target_weights(*rotated, weight.rows(), moments, recipe_.target_damping);
+      if (!moved) return moved.failure();
+      target = std::move(*moved);
+    }
+    Result<GptqResult> result = gptq(target, weight.rows(), weight.cols(), moments.inputs, spec);
+    if (!result) return result;
+    std::vector<float> values(target.size());
+    if (Status decoded = dequantize(result->matrix.view(), values); !decoded) return decoded.failure();
+    error = output_error(*rotated, values, weight.rows(), sample);
+    return result;
+  }
+
+  Status fix_amax(const GroupInputs& inputs, InputTransform& transform) const {
+    if (!recipe_.static_activations) return {};
+    const Result<float> amax = rotated_amax(inputs.own, transform.rotation);
+    if (!amax) return amax.failure();
+    transform.amax = *amax;
+    return {};
+  }
+
+  /// Mean output error of the group's layers under a transform, weights quantised without refinements.
+  Result<double> trial_error(Group group, const GroupInputs& inputs, const InputTransform& transform) {
+    const Result<GroupMoments> sample = trial_moments(inputs, transform);
+    if (!sample) return sample.failure();
+    GptqSpec spec = recipe_.weights;
+    spec.descent_passes = 0;
+    double total = 0.0;
+    for (const Linear linear : linears_of(group)) {
+      double error = 0.0;
+      const Result<GptqResult> result = quantize_layer(linear, transform, *sample, spec, *sample, error);
+      if (!result) return in_module(result.failure(), module_path(layer_, linear));
+      total += error;
+    }
+    return total;
+  }
+
+  Result<InputTransform> choose_transform(Group group, const GroupInputs& inputs) {
+    std::vector<InputTransform> candidates;
+    for (const std::int64_t order : recipe_.rotations)
+      if (inputs.cols % order == 0) candidates.push_back(transform_of(recipe_, order));
+    Result<InputTransform> best = best_of(group, inputs, candidates);
+    if (!best || !recipe_.tune_encode) return best;
+    candidates.clear();
+    for (int eighth = 0; eighth < 8; eighth += 2) {
+      candidates.push_back(*best);
+      candidates.back().encode = std::exp2(static_cast<float>(eighth) / 8.0f);
+    }
+    return best_of(group, inputs, candidates);
+  }
+
+  Result<InputTransform> best_of(Group group, const GroupInputs& inputs,
+                                 std::vector<InputTransform> candidates) {
+    double least = 0.0;
+    std::size_t best = 0;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (Status fixed = fix_amax(inputs, candidates[i]); !fixed) return fixed.failure();
+      if (candidates.size() == 1) break;
+      const Result<double> error = trial_error(group, inputs, candidates[i]);
+      if (!error) return error.failure();
+      if (i == 0 || *error < least) {
+        least = *error;
+        best = i;
+      }
+    }
+    return candidates[best];
+  }
+
+  const Recipe& recipe_;
+  const ModelConfig& config_;
+  std::int64_t layer_;
+  Block& source_;
+};
+
+std::int64_t input_width(const ModelConfig& config, Group group) {
+  return shape_of(config, linears_of(group).front()).cols;
+}
+
+}  // namespace
+
+Block block_of(const Block& source, const QuantizedBlock& quantized) {
+  Block block = source;
+  for (const Linear linear : kLinears) {
+    const QuantizedLayer& layer = quantized.layer(linear);
+    block.layer(linear) = LinearLayer(Weight::of_quantized(layer.matrix));
+    block.input(group_of(linear)) = layer.input;
+  }
+  return block;
+}
+
+Result<BlockQuantizer> BlockQuantizer::create(const Checkpoint& checkpoint, const Recipe& recipe,
+                                              std::vector<std::vector<std::uint32_t>> sequences) {
+  if (Status valid = check(recipe); !valid) return valid.failure();
+  if (Status fits = check_sizes(checkpoint.config(), recipe); !fits) return fits.failure();
+  if (recipe.needs_calibration() && sequences.empty()) {
+    return {Error::kBadArgument, "this recipe measures activations: expected calibration text",
+            "recipe " + recipe.name};
+  }
+  const Result<ModelEnds> ends = read_ends(checkpoint);
+  if (!ends) return ends.failure();
+  BlockQuantizer out;
+  out.checkpoint_ = &checkpoint;
+  out.recipe_ = recipe;
+  std::int64_t longest = 0;
+  if (!recipe.needs_calibration()) sequences.clear();
+  for (const std::vector<std::uint32_t>& ids : sequences) {
+    Result<std::vector<float>> x = embed(*ends, ids);
+    if (!x) return x.failure();
+    const auto tokens = static_cast<std::int64_t>(ids.size());
+    longest = std::max(longest, tokens);
+    out.quantized_stream_.push_back({tokens, std::move(*x), {}});
+  }
+  if (out.keeps_float_stream()) out.float_stream_ = out.quantized_stream_;
+  out.rope_ = RopeTable::of(checkpoint.config(), longest);
+  return out;
+}
+
+Result<QuantizedBlock> BlockQuantizer::quantize_next(const BlockProgress& progress) {
+  Result<Block> source = read_float_block(*checkpoint_, next_);
+  if (!source) return source.failure();
+  Result<QuantizedBlock> quantized = !recipe_.needs_calibration() ? quantize_without_calibration(*source)
+                                     : recipe_.flow == Flow::block
+                                         ? quantize_by_block(*source, progress)
+                                         : quantize_by_group(*source, progress);
+  if (quantized) ++next_;
+  return quantized;
+}
+
+Status BlockQuantizer::skip_next(const QuantizedBlock& done) {
+  Result<Block> source = read_float_block(*checkpoint_, next_);
+  if (!source) return source.failure();
+  Block block = block_of(*source, done);
+  for (BlockState& state : quantized_stream_)
+    if (Status passed = forward_block(block, context(), state); !passed) return passed;
+  for (BlockState& state : float_stream_)
+    if (Status passed = forward_block(*source, context(), state); !passed) return passed;
+  ++next_;
+  return {};
+}
+
+Result<QuantizedBlock> BlockQuantizer::quantize_without_calibration(const Block& source) {
+  QuantizedBlock out;
+  const std::int64_t rotation = recipe_.rotations.front();
+  for (const Linear linear : kLinears) {
+    const auto start = std::chrono::steady_clock::now();
+    const Weight& weight = source.linears[static_cast<std::size_t>(linear)].weight();
+    const std::string module = module_path(next_, linear);
+    const Result<std::vector<float>> values = rotated_weights(weight, rotation);
+    if (!values) return in_module(values.failure(), module);
+    Result<GptqResult> result = round_to_nearest(*values, weight.rows(), weight.cols(), recipe_.weights);
+    if (!result) return in_module(result.failure(), module);
+    out.layer(linear) = {std::move(result->matrix), transform_of(recipe_, rotation)};
+    out.log.push_back({.name = module, .report = {}, .rotation = rotation, .seconds = seconds_since(start)});
+  }
+  return out;
+}
+
+Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const BlockProgress& progress) {
+  const ModelConfig& config = checkpoint_->config();
+  const std::int64_t rotation = recipe_.rotations.front();
+  const bool needs_hessian = recipe_.method == Method::gptq;
+  std::vector<Gram> grams;
+  std::array<float, kGroups.size()> amax{};
+  for (const Group group : kGroups) grams.emplace_back(needs_hessian ? input_width(config, group) : 0);
+
+  // Pass one: float weights, rotated, and activations as they will be.
+  Block rotated = source;
+  for (const Linear linear : kLinears) {
+    const Weight& weight = source.layer(linear).weight();
+    Result<std::vector<float>> values = rotated_weights(weight, rotation);
+    if (!values) return in_module(values.failure(), module_path(next_, linear));
+    rotated.layer(linear) = LinearLayer(Weight::of_values(std::move(*values), weight.rows(), weight.cols()));
+  }
+  for (const Group group : kGroups) rotated.input(group) = transform_of(recipe_, rotation);
+  ForwardContext measuring = context();
+  measuring.hook = [&](Group group, const BlockState& state) -> Status {
+    const auto g = static_cast<std::size_t>(group);
+    if (needs_hessian) grams[g].add(state.pending, state.tokens);
+    if (!recipe_.static_activations) return {};
+    const Result<float> largest = rotated_amax(std::span(&state, 1), rotation);
+    if (!largest) return largest.failure();
+    amax[g] = std::max(amax[g], *largest);
+    return {};
+  };
+  const auto sequences = static_cast<std::int64_t>(quantized_stream_.size());
+  const std::int64_t total = 2 * sequences + static_cast<std::int64_t>(kLinears.size());
+  std::int64_t done = 0;
+  const auto step = [&] {
+    if (progress) progress(++done, total);
+  };
+  for (const BlockState& state : quantized_stream_) {
+    BlockState copy = state;
+    if (Status passed = forward_block(rotated, measuring, copy); !passed) return passed.failure();
+    step();
+  }
+
+  QuantizedBlock out;
+  for (const Group group : kGroups) {
+    const auto g = static_cast<std::size_t>(group);
+    std::vector<double> hessian = grams[g].sums();
+    if (needs_hessian)
+      if (Status turned = rotate_both_sides(hessian, grams[g].cols(), rotation); !turned)
+        return turned.failure();
+    InputTransform transform = transform_of(recipe_, rotation);
+    transform.amax = recipe_.static_activations ? amax[g] : 0.0f;
+    for (const Linear linear : linears_of(group)) {
+      const auto start = std::chrono::steady_clock::now();
+      const Weight& weight = rotated.layer(linear).weight();
+      const std::vector<float> values = weight.to_values();
+      Result<GptqResult> result =
+          needs_hessian ? gptq(values, weight.rows(), weight.cols(), hessian, recipe_.weights)
+                        : round_to_nearest(values, weight.rows(), weight.cols(), recipe_.weights);
+      if (!result) return in_module(result.failure(), module_path(next_, linear));
+      out.layer(linear) = {std::move(result->matrix), transform};
+      out.log.push_back({.name = module_path(next_, linear),
+                         .report = result->report,
+                         .rotation = rotation,
+                         .seconds = seconds_since(start)});
+      step();
+    }
+  }
+
+  Block block = block_of(source, out);
+  for (BlockState& state : quantized_stream_) {
+    if (Status passed = forward_block(block, context(), state); !passed) return passed.failure();
+    step();
+  }
+  return out;
+}
+
+Result<QuantizedBlock> BlockQuantizer::quantize_by_group(Block& source, const BlockProgress& progress) {
+  const ModelConfig& config = checkpoint_->config();
+  QuantizedBlock out;
+  Block block = source;
+  for (BlockState& state : quantized_stream_) begin_block(block, context(), state);
+  for (BlockState& state : float_stream_) begin_block(source, context(), state);
+  GroupFlow flow(recipe_, config, next_, source);
+  const auto total = static_cast<std::int64_t>(kGroups.size());
+  for (const Group group : kGroups) {
+    const GroupInputs inputs{quantized_stream_,
+                             keeps_float_stream() ? float_stream_ : quantized_stream_,
+                             input_width(config, group)};
+    if (Status done = flow.quantize(group, inputs, out); !done) return done.failure();
+    for (const Linear linear : linears_of(group)) {
+      block.layer(linear) = LinearLayer(Weight::of_quantized(out.layer(linear).matrix));
+      block.input(group) = out.layer(linear).input;
+    }
+    for (BlockState& state : quantized_stream_)
+      if (Status passed = advance(block, context(), group, state); !passed) return passed.failure();
+    for (BlockState& state : float_stream_)
+      if (Status passed = advance(source, context(), group, state); !passed) return passed.failure();
+    if (progress) progress(static_cast<std::int64_t>(group) + 1, total);
+  }
+  return out;
+}
+
+}  // namespace fourge::quant

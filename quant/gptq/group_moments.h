@@ -1,0 +1,47 @@
+// What the layers of one input group have to know about calibration inputs, and the error they leave on them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "fourge/error.h"
+#include "quant/gptq/recipe.h"
+#include "quant/model/linear.h"
+#include "quant/model/model.h"
+
+namespace fourge::quant {
+
+/// Inputs of one group over the calibration sequences. `reference` is what the layers should have seen: the
+/// float model's inputs, or the same sequences when there is no other.
+struct GroupInputs {
+  std::span<const BlockState> own;
+  std::span<const BlockState> reference;
+  std::int64_t cols = 0;
+};
+
+/// Second moments, cols x cols, of inputs after rotation. x: reference, xq: what meets the weights, d = x - xq.
+struct GroupMoments {
+  std::int64_t cols = 0;
+  std::vector<double> inputs;      // sum xq xq^T
+  std::vector<double> cross;       // sum d xq^T; empty when d is 0
+  std::vector<double> difference;  // sum d d^T; only when asked for
+};
+
+/// Largest |x| after the rotation, over every sequence.
+Result<float> rotated_amax(std::span<const BlockState> states, std::int64_t rotation);
+
+/// `stride`: only every stride-th sequence. `measured`: whether `difference` is wanted (for output_error()).
+Result<GroupMoments> measure(const GroupInputs& inputs, const InputTransform& transform, Target target,
+                             std::int64_t stride, bool measured);
+
+/// The weights that GPTQ is to round: `rotated` itself, or for float_output W + W C (H + damping)^-1, the
+/// least-squares answer to xq.
+Result<std::vector<float>> target_weights(std::span<const float> rotated, std::int64_t rows,
+                                          const GroupMoments& moments, double damping);
+
+/// ||W x - Wq xq||^2 / ||W xq||^2 over the moments' tokens. `rotated`: W as it meets the rotated input.
+double output_error(std::span<const float> rotated, std::span<const float> quantized, std::int64_t rows,
+                    const GroupMoments& moments);
+
+}  // namespace fourge::quant
