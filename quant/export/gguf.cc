@@ -386,82 +386,18 @@ Status GgufWriter::write(const std::filesystem::path& path) const {
   return file->commit();
 }
 
-namespace {
-
-/// half bytes from 2 * half codes: byte j = element j | element j + half << 4.
-void split_nibbles(const QuantizedView& matrix, std::int64_t row, std::int64_t first, int half,
-                   std::uint8_t* out) {
-  for (int j = 0; j < half; ++j)
-    out[j] = static_cast<std::uint8_t>(matrix.code(row, first + j) | matrix.code(row, first + j + half) << 4);
-}
-
-void join_nibbles(const std::uint8_t* in, int half, std::uint8_t* packed) {
-  std::array<std::uint8_t, 32> codes{};
-  for (int j = 0; j < half; ++j) {
-    codes[static_cast<std::size_t>(j)] = in[j] & 15;
-    codes[static_cast<std::size_t>(j + half)] = in[j] >> 4;
-  }
-  for (int i = 0; i < half; ++i) {
-    packed[i] = static_cast<std::uint8_t>(codes[static_cast<std::size_t>(2 * i)] |
-                                          codes[static_cast<std::size_t>(2 * i + 1)] << 4);
-  }
-}
-
-}  // namespace
-
-Result<std::vector<std::uint8_t>> to_gguf_blocks(const QuantizedView& matrix) {
-  if (matrix.format == Format::mxfp4_b16)
-    return {Error::kUnsupportedFormat, "GGUF has mxfp4 and nvfp4", name_of(matrix.format)};
-  const bool nv = matrix.format == Format::nvfp4;
-  const std::int64_t block = nv ? 64 : 32, bytes = nv ? 36 : 17;
-  if (matrix.cols % block != 0)
-    return {Error::kBadShape, "expected columns in multiples of GGUF's block, 64 for nvfp4 and 32 for mxfp4",
-            std::to_string(matrix.cols) + " columns"};
-  std::vector<std::uint8_t> out(static_cast<std::size_t>(matrix.rows * matrix.cols / block * bytes));
-  std::uint8_t* at = out.data();
-  for (std::int64_t row = 0; row < matrix.rows; ++row) {
-    for (std::int64_t first = 0; first < matrix.cols; first += block, at += bytes) {
-      if (nv) {
-        for (int s = 0; s < 4; ++s) {
-          at[s] = matrix.scale(row, first / 16 + s);
-          split_nibbles(matrix, row, first + 16 * s, 8, at + 4 + 8 * s);
-        }
-      } else {
-        at[0] = matrix.scale(row, first / 32);
-        split_nibbles(matrix, row, first, 16, at + 1);
-      }
-    }
-  }
-  return out;
-}
-
 Result<QuantizedMatrix> from_gguf_blocks(const GgufTensor& tensor) {
   const bool nv = tensor.type == GgmlType::nvfp4;
   if (!nv && tensor.type != GgmlType::mxfp4)
     return {Error::kUnsupportedFormat, "expected an MXFP4 or NVFP4 tensor", in_quotes(tensor.name)};
   if (tensor.shape.size() != 2) return {Error::kBadShape, "expected a matrix", in_quotes(tensor.name)};
-  QuantizedMatrix out;
-  out.format = nv ? Format::nvfp4 : Format::mxfp4;
-  out.rows = tensor.shape[0];
-  out.cols = tensor.shape[1];
-  out.codes.resize(static_cast<std::size_t>(out.rows * out.cols / 2));
-  out.scales.resize(static_cast<std::size_t>(out.rows * out.scale_cols()));
-  const std::int64_t block = nv ? 64 : 32, bytes = nv ? 36 : 17;
-  const std::int64_t blocks = out.rows * out.cols / block;
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    const std::uint8_t* in = tensor.bytes.data() + b * bytes;
-    std::uint8_t* packed = out.codes.data() + b * block / 2;
-    if (!nv) {
-      out.scales[static_cast<std::size_t>(b)] = in[0];
-      join_nibbles(in + 1, 16, packed);
-      continue;
-    }
-    for (int s = 0; s < 4; ++s) {
-      out.scales[static_cast<std::size_t>(4 * b + s)] = in[s] >= 0x7f ? 0 : in[s];
-      join_nibbles(in + 4 + 8 * s, 8, packed + 8 * s);
-    }
+  Result<QuantizedMatrix> matrix =
+      from_gguf_blocks(nv ? Format::nvfp4 : Format::mxfp4, tensor.shape[0], tensor.shape[1], tensor.bytes);
+  if (!matrix) {
+    const Failure& failure = matrix.failure();
+    return {failure.error, failure.reason, in_quotes(tensor.name) + ": " + failure.where};
   }
-  return out;
+  return matrix;
 }
 
 }  // namespace fourge::quant

@@ -1,9 +1,7 @@
 // GGUF files (version 3) with float, MXFP4 (type 39) and NVFP4 (type 40) tensors.
 // Source: github.com/ggml-org/ggml d99724f2b141, docs/gguf.md, ggml.h, ggml-common.h.
 //
-// A block's nibbles are not interleaved: byte j holds element j (low) and element j + half (high).
-//   block_mxfp4  u8 e; u8 qs[16]          32 elements, value = e2m1 * 2^(e - 127)
-//   block_nvfp4  u8 d[4]; u8 qs[32]       64 elements, four of 16 with a ue4m3 each; sub-block s: qs[8s .. 8s + 7]
+// Blocks: quant/gguf_blocks.h.
 // NVFP4's tensor scale stands beside the tensor: X.weight and X.scale, a decode multiplier, F32 [1].
 #pragma once
 
@@ -18,6 +16,7 @@
 
 #include "fourge/error.h"
 #include "fourge/matrix.h"
+#include "quant/gguf_blocks.h"
 #include "quant/mapped_file.h"
 
 namespace fourge::quant {
@@ -76,12 +75,7 @@ class GgufWriter {
   std::vector<std::pair<GgufTensor, std::vector<std::uint8_t>>> tensors_;
 };
 
-/// Bytes of a matrix in GGUF blocks. The tensor scale is not part of them; kUnsupportedFormat for mxfp4_b16, kBadShape
-/// unless whole blocks (32 or 64) fill a row.
-Result<std::vector<std::uint8_t>> to_gguf_blocks(const QuantizedView& matrix);
-
-/// The matrix of an mxfp4 or nvfp4 tensor, tensor scale 1. Scale bytes of nvfp4 that ggml takes for 0 (0x7f and those
-/// with the sign bit) become 0.
+/// The matrix of an mxfp4 or nvfp4 tensor, as from_gguf_blocks() of its bytes.
 Result<QuantizedMatrix> from_gguf_blocks(const GgufTensor& tensor);
 
 }  // namespace fourge::quant

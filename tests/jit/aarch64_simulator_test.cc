@@ -48,7 +48,7 @@ std::vector<std::uint8_t> exact_dotprod(const GemmSpec& spec, bool poison, bool 
 // D through the driver, one thread.
 std::vector<std::uint8_t> run_simulated(const GemmProblem& problem, std::vector<std::uint8_t> code,
                                         RunStats* stats = nullptr) {
-  simulation = {.code = std::move(code), .fpcr = simulation.fpcr};
+  simulation = {.code = std::move(code), .fpcr = simulation.fpcr, .violations = {}};
   const auto kernel = jit::make_exact_from_function(problem.spec.format, simulated_panel);
   auto d = answer(*kernel, problem, 1, stats);
   EXPECT_EQ(simulation.violations, "");

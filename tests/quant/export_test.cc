@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "fourge/quantize.h"
+#include "quant/e2m1.h"
 #include "quant/export/convert.h"
 #include "quant/export/gguf.h"
 #include "quant/export/output_folder.h"
@@ -334,7 +335,9 @@ TEST(Gguf, MalformedFilesAreRefused) {
   for (std::size_t length = 0; length < good.size(); ++length) {
     const std::span<const std::uint8_t> cut = std::span(good).first(length);
     const Result<GgufFile> short_file = GgufFile::parse(cut, "x");
-    if (length + 32 <= good.size()) EXPECT_FALSE(short_file.ok()) << length;
+    if (length + 32 <= good.size()) {
+      EXPECT_FALSE(short_file.ok()) << length;
+    }
   }
   for (std::size_t at = 0; at < good.size(); ++at) {  // nothing may crash, whatever a byte says
     std::vector<std::uint8_t> bad = good;
