@@ -1,6 +1,6 @@
 #include "jit/select.h"
 
-#include "jit/gemm/exact_amx.h"
+#include "jit/gemm/amx_gemm.h"
 #include "jit/gemm/exact_gemm.h"
 #include "jit/registry.h"
 

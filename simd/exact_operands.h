@@ -8,7 +8,6 @@
 //                 4 * column + t of a vector = element k = 4 * quad + t of that column
 //   scales        16 bytes for each stored scale of a step (4 for blocks of 16, 2 for blocks of 32), by
 //   column certificates  PanelCertificate, 32 bytes
-//   segments      SegmentBound, 8 bytes for every 8 steps (jit/gemm/amx_operands.h)
 // 512 + 64 + 32 bytes for 1,024 weights = 4.75 bits a weight (NVFP4), 4.5 (MXFP4).
 //
 // A, prepared at every call: ActivationStep [step][row], 128 bytes.
@@ -49,19 +48,24 @@ inline constexpr int kBoundBinades = 28;
 // ue8m0: |exponent| <= 50 keeps every product, bound and sum inside f32's normal range.
 inline constexpr int kMaxUe8m0Exponent = 50;
 
+// A segment of steps is certified as a whole (docs/certificates.md, theorems 2 and 3).
+inline constexpr int kSegmentSteps = 4;  // K = 256
+constexpr std::int64_t segments_of(std::int64_t steps) { return (steps + kSegmentSteps - 1) / kSegmentSteps; }
+
+/// What a panel's 16 columns have in common at a step: the first two fields for theorem 1, the rest for the
+/// segments of theorems 2 and 3.
 struct PanelCertificate {
   std::uint8_t emax[kPanelCols];  // biased by 128
   std::int32_t key;               // the largest of the 16 columns
-  std::int32_t unused[3];
+  float segment_norm;             // ||b'|| over the segment of this step, the largest of the columns
+  float reach;                    // ||b'|| / 2^u over this step, the largest of the columns; infinite: never
+  std::int8_t unit_exponent;      // log2 of the unit from k = 0 to the segment's end, the smallest; or kNeverUnit
+  std::int8_t emin;               // smallest scale exponent of a group that is not all zero; or kNoEmin
+  std::int8_t unused[2];
 };
 static_assert(sizeof(PanelCertificate) == 32);
-
-/// The bounds of one panel over one segment: the smallest unit and the largest norm of its columns.
-struct SegmentBound {
-  float norm, unit;
-};
-inline constexpr int kSegmentSteps = 8;  // K = 512
-constexpr std::int64_t segments_of(std::int64_t steps) { return (steps + kSegmentSteps - 1) / kSegmentSteps; }
+inline constexpr std::int8_t kNeverUnit = -128;
+inline constexpr std::int8_t kNoEmin = 127;
 
 struct ActivationStep {
   std::int8_t codes[kStepK];   // twice the element
@@ -97,7 +101,7 @@ using ExactPanelFunction = void (*)(ExactPanelArgs*);
 /// Streams of packed weights inside one buffer of 64-byte aligned streams.
 struct PanelStreams {
   std::int64_t panels = 0, steps = 0;
-  std::int64_t scales_offset = 0, certificates_offset = 0, segments_offset = 0, bytes = 0;
+  std::int64_t scales_offset = 0, certificates_offset = 0, bytes = 0;
 
   static constexpr PanelStreams of(Format format, std::int64_t n, std::int64_t k) {
     PanelStreams s;
@@ -105,10 +109,8 @@ struct PanelStreams {
     s.steps = (k + kStepK - 1) / kStepK;
     s.scales_offset = round_up(s.panels * s.steps * kPanelCodeBytes, 64);
     s.certificates_offset = round_up(s.scales_offset + s.panels * s.steps * panel_scale_bytes(format), 64);
-    s.segments_offset =
-        s.certificates_offset + s.panels * s.steps * static_cast<std::int64_t>(sizeof(PanelCertificate));
     s.bytes =
-        s.segments_offset + s.panels * segments_of(s.steps) * static_cast<std::int64_t>(sizeof(SegmentBound));
+        s.certificates_offset + s.panels * s.steps * static_cast<std::int64_t>(sizeof(PanelCertificate));
     return s;
   }
 };

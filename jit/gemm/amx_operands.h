@@ -1,14 +1,18 @@
-// Operands of the exact GEMM on AMX: bf16 tiles that hold element * scale, and the bounds of a segment.
+// Operands of the GEMM on AMX: bf16 tiles that hold element * scale, and the bounds of a segment of steps.
 //
-// A segment is up to kSegmentSteps instructions of K = 64. Inside a certified segment no instruction rounds
-// or truncates anything (docs/certificates.md, theorem 2), so the tensor core's chain is the exact sum, and
-// so is any f32 accumulation in any order: one tile accumulation over the whole segment gives the tensor
-// core's bits.
+// docs/certificates.md, theorem 2: inside a certified segment no instruction rounds or truncates anything, so
+// the tensor core's chain is the exact sum, and so is any f32 accumulation in any order. Theorem 3: where that
+// fails, the products of each step are still summed exactly by tiles, and the accumulator is added by one
+// rounding toward zero a step.
 //
-//   unit   2^u: every a' = element * scale of the row, from k = 0 to the end of the segment, is a multiple of
-//   it norm   ||a'||_2 over the segment, rounded up a segment of row m and column n is certified when |c| +
-//   norm_m norm_n < 2^24 unit_m unit_n unit = 0 stands for "never": NaN scales, exponents beyond f32's
-//   comfort, a spread of scales beyond kMaxSpread
+// Bounds of a row over a segment, f32, arrays [bound][row]:
+//   norm   ||a'||_2 over the segment, rounded up
+//   unit   2^u: every a' of the row from k = 0 to the segment's end is a multiple; 0 where theorem 2 never
+//          holds: NaN scales, exponents beyond f32's comfort, a spread of scales beyond kMaxSpread
+//   reach  ||a'||_2 / 2^u' of one step, u' of that step alone: the largest of the segment, rounded up;
+//          infinite where theorem 3 never holds
+//   emax   largest exponent of a scale; -infinity while all elements since k = 0 are zero
+//   emin   smallest exponent of a scale whose group is not all zero; infinity without any
 //
 // A tile: 16 rows x 32 bf16, 1 KiB: K = 32. Inside every 8 consecutive k the order is 0 2 4 6 1 3 5 7 on both
 // sides, which is how the nibbles of packed weights fall out of their bytes. nvfp4 tiles hold a' * 2^112 for
@@ -32,6 +36,8 @@ inline constexpr int kMinUnitExponent = -55;
 // The unit's exponent before any product is known to be nonzero.
 inline constexpr int kNoUnitExponent = 60;
 
+inline constexpr std::int64_t kRowBounds = 5;  // norm, unit, reach, emax, emin
+
 /// Prepares up to 16 rows of A over `steps` steps. Strides in bytes.
 struct AmxPrepareArgs {
   const std::uint8_t* codes;  // row 0: steps * 32 bytes, later rows codes_stride apart
@@ -42,9 +48,8 @@ struct AmxPrepareArgs {
   std::int64_t rows;    // 1..16
   std::int64_t steps;
   double* unit_exponent;  // [16] in and out: the running minimum, kNoUnitExponent at k = 0
-  float* norms;           // row 0 of segment 0; rows 4 bytes apart, segments bounds_stride apart
-  float* units;
-  std::int64_t bounds_stride;
+  float* bounds;          // [segment][bound][row]: row 0 of segment 0
+  std::int64_t bound_stride, segment_stride;
 };
 using AmxPrepareFunction = void (*)(const AmxPrepareArgs*);
 
@@ -57,7 +62,7 @@ struct AmxDecodeArgs {
 };
 using AmxDecodeFunction = void (*)(const AmxDecodeArgs*);
 
-/// acc += A B over one segment, for `pairs` pairs of row tiles by 32 columns, where certified.
+/// acc += A B over one segment, for pairs of row tiles by 32 columns, where theorem 2 certifies.
 struct AmxBlockArgs {
   const std::uint8_t* a;  // tiles of row tile 0; row tiles a_stride bytes apart
   std::int64_t a_stride;
@@ -66,13 +71,33 @@ struct AmxBlockArgs {
   std::int64_t acc_stride;
   std::int64_t row_tiles;   // >= 1
   std::int64_t half_steps;  // >= 1
-  const float* norms;       // [row_tiles * 16], of this segment
-  const float* units;
-  float b_norm[2], b_unit[2];  // the largest norm, the smallest unit of each panel
+  const float* bounds;      // [bound][row_tiles * 16] of this segment
+  std::int64_t bound_stride;
+  float b_norm[2], b_unit[2];      // the largest norm, the smallest unit of each panel
+  const std::uint8_t* upcoming[2];  // packed codes of the next segment, by panel: fetched into L2 on the way
   std::uint8_t* refused;       // [ceil(row_tiles / 2)]: 1 where not certified; acc is untouched there
   std::int32_t first;          // 1: acc counts as zero and is not read
   std::int32_t unused;
 };
 using AmxBlockFunction = void (*)(const AmxBlockArgs*);
+
+/// acc += A B over one segment, step by step, for 1 or 2 row tiles by 2 panels, where theorem 3 certifies.
+struct AmxStepsArgs {
+  const std::uint8_t* a;  // as AmxBlockArgs
+  std::int64_t a_stride;
+  const std::uint8_t* b;
+  float* acc;
+  std::int64_t acc_stride;
+  std::int64_t row_tiles;  // 1 or 2
+  std::int64_t panels;     // 1 or 2
+  std::int64_t steps;      // >= 1
+  const float* bounds;     // [bound][row_tiles * 16]
+  std::int64_t bound_stride;
+  float b_norm[2], b_reach[2], b_emax[2], b_emin[2];  // of each panel: the largest three, the smallest emin
+  std::uint16_t dead[2];         // by panel: columns that do not exist
+  std::uint16_t refused[2][2];   // out, [panel][row tile]: rows that are not certified; their acc is untouched
+  std::int32_t first;            // 1: acc counts as zero and is not read
+};
+using AmxStepsFunction = void (*)(AmxStepsArgs*);
 
 }  // namespace fourge::jit

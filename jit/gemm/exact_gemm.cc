@@ -192,16 +192,20 @@ class ExactSimd final : public ExactGemm {
 #if defined(FOURGE_EXACT_GENERATOR)
 class ExactGenerated final : public ExactGemm {
  public:
-  ExactGenerated(Format format, const char* isa, ExecutableCode code, KernelNotes notes)
-      : ExactGemm(format), isa_(isa), code_(std::move(code)), notes_(std::move(notes)) {}
+  ExactGenerated(Format format, Numerics numerics, const char* isa, ExecutableCode code, KernelNotes notes)
+      : ExactGemm(format), numerics_(numerics), isa_(isa), code_(std::move(code)), notes_(std::move(notes)) {}
   KernelCode code() const override {
-    return {code_.name(), isa_, exactness(), code_.bytes(), notes_.registers, notes_.budget};
+    return {code_.name(),     isa_,
+            numerics_ == Numerics::fast ? "fast" : exactness(),
+            code_.bytes(),    notes_.registers,
+            notes_.budget};
   }
 
  protected:
   ExactPanelFunction function(const GemmSpec&) const override { return code_.entry<ExactPanelFunction>(); }
 
  private:
+  Numerics numerics_;
   const char* isa_;
   ExecutableCode code_;
   KernelNotes notes_;
@@ -210,11 +214,17 @@ class ExactGenerated final : public ExactGemm {
 #if defined(__x86_64__)
 using ExactGenerator = ExactVnniGenerator;
 using ExactGeneratorSpec = ExactVnniSpec;
-constexpr const char *kTile = "1x16x64", *kIsaVariant = "avx512_vnni", *kIsa = "avx512";
+constexpr const char *kTile = "1x16x64", *kIsa = "avx512";
+constexpr Numerics numerics_of(const ExactGeneratorSpec& spec) { return spec.numerics; }
+constexpr const char* variant_of(const ExactGeneratorSpec& spec) {
+  return spec.numerics == Numerics::fast ? "avx512_vnni_fast" : "avx512_vnni";
+}
 #else
 using ExactGenerator = ExactDotprodGenerator;
 using ExactGeneratorSpec = ExactDotprodSpec;
-constexpr const char *kTile = "2x16x64", *kIsaVariant = "dotprod", *kIsa = "dotprod";
+constexpr const char *kTile = "2x16x64", *kIsa = "dotprod";
+constexpr Numerics numerics_of(const ExactGeneratorSpec&) { return Numerics::blackwell; }
+constexpr const char* variant_of(const ExactGeneratorSpec&) { return "dotprod"; }
 #endif
 
 Result<std::shared_ptr<const GemmKernel>> generate(const ExactGeneratorSpec& spec) {
@@ -223,11 +233,12 @@ Result<std::shared_ptr<const GemmKernel>> generate(const ExactGeneratorSpec& spe
   names.output = spec.output;
   names.bias = spec.bias;
   ExactGenerator generator(spec);
-  Result<ExecutableCode> code = generator.assemble(gemm_kernel_name(names, kTile, kIsaVariant));
+  Result<ExecutableCode> code = generator.assemble(gemm_kernel_name(names, kTile, variant_of(spec)));
   if (!code.ok()) return code.failure();
   if (const Status dumped = dump_if_asked(*code); !dumped.ok()) return dumped.failure();
   return std::shared_ptr<const GemmKernel>(
-      std::make_shared<ExactGenerated>(spec.format, kIsa, std::move(*code), generator.notes()));
+      std::make_shared<ExactGenerated>(
+      spec.format, numerics_of(spec), kIsa, std::move(*code), generator.notes()));
 }
 
 Result<std::shared_ptr<const GemmKernel>> cached(const ExactGeneratorSpec& spec) {
@@ -256,6 +267,10 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec, 
 #if defined(__x86_64__)
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec) {
   return cached({.format = spec.format, .output = spec.output, .bias = spec.bias});
+}
+
+Result<std::shared_ptr<const GemmKernel>> make_fast_vnni(const GemmSpec& spec) {
+  return cached({.format = spec.format, .output = spec.output, .bias = spec.bias, .numerics = Numerics::fast});
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& spec, bool poison,

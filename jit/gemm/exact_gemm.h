@@ -23,6 +23,8 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec) 
 
 #if defined(__x86_64__)
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec);
+/// Without the range test of the certificate: f32 sums of exact group dots, rounded to nearest.
+Result<std::shared_ptr<const GemmKernel>> make_fast_vnni(const GemmSpec& spec);
 #elif defined(__aarch64__)
 Result<std::shared_ptr<const GemmKernel>> make_exact_dotprod(const GemmSpec& spec);
 #endif

@@ -88,63 +88,77 @@ Certificate certify(const StepRow& row, ElementFormat format) {
   return certificate;
 }
 
-// Bounds of one row, segment by segment (amx_operands.h).
-class SegmentBounds {
- public:
-  explicit SegmentBounds(ElementFormat scale_format) : format_(scale_format) {}
-
-  void add_step(const StepRow& row) {
-    for (int g = 0; g < kGroups; ++g) {
-      const Number scale = decode(format_, row.scales[g]);
-      if (scale.kind != NumberKind::finite) {
-        never_ = true;
-        continue;
-      }
-      int group_squares = 0;
-      for (int i = 0; i < 8; ++i) group_squares += kTables.squares[row.codes[8 * g + i]];
-      const int exponent = scale.exponent;
-      emax_ = std::max(emax_, exponent);
-      if (format_ == ElementFormat::ue8m0 && exponent > kMaxUe8m0Exponent) never_ = true;
-      if (group_squares == 0 || scale.is_zero()) continue;
-      if (format_ == ElementFormat::ue8m0 && exponent < -kMaxUe8m0Exponent) never_ = true;
-      unit_exponent_ = std::min(unit_exponent_, exponent - info(format_).fraction_bits - 1);
-      const double value = std::ldexp(scale.significand, scale.exponent - scale.fraction_bits);
-      squares_ += group_squares * value * value;
-    }
-  }
-
-  SegmentBound end_segment() {
-    const bool never = never_ || emax_ - unit_exponent_ > kMaxSpread || unit_exponent_ < kMinUnitExponent;
-    const SegmentBound bound{never ? 0.0f : static_cast<float>(0.5 * (1 + 0x1p-12) * std::sqrt(squares_)),
-                             never ? 0.0f : static_cast<float>(std::ldexp(1.0, unit_exponent_))};
-    never_ = false;
-    squares_ = 0;
-    emax_ = std::numeric_limits<int>::min() / 2;
-    return bound;
-  }
-
- private:
-  ElementFormat format_;
-  int unit_exponent_ = kNoUnitExponent;  // over all segments so far
-  int emax_ = std::numeric_limits<int>::min() / 2;
-  double squares_ = 0;  // of 2 a'
-  bool never_ = false;
+// What theorems 2 and 3 need to know of one row at one step.
+struct StepBound {
+  bool never = false;
+  int emax = std::numeric_limits<int>::min() / 2;
+  int emin = kNoEmin;  // over groups whose products are not all zero
+  double squares = 0;  // of 2 a'
 };
 
-void pack_segments(const QuantizedView& b, std::int64_t panel, const PanelStreams& streams,
-                   std::uint8_t* packed) {
-  const std::int64_t segments = segments_of(streams.steps);
-  auto* bounds = reinterpret_cast<SegmentBound*>(packed + streams.segments_offset) + panel * segments;
-  std::fill(bounds, bounds + segments, SegmentBound{0.0f, std::ldexp(1.0f, kNoUnitExponent)});
+StepBound bound_of(const StepRow& row, ElementFormat format) {
+  StepBound bound;
+  for (int g = 0; g < kGroups; ++g) {
+    const Number scale = decode(format, row.scales[g]);
+    if (scale.kind != NumberKind::finite) {
+      bound.never = true;
+      continue;
+    }
+    int group_squares = 0;
+    for (int i = 0; i < 8; ++i) group_squares += kTables.squares[row.codes[8 * g + i]];
+    bound.emax = std::max(bound.emax, scale.exponent);
+    if (format == ElementFormat::ue8m0 && scale.exponent > kMaxUe8m0Exponent) bound.never = true;
+    if (group_squares == 0 || scale.is_zero()) continue;
+    if (format == ElementFormat::ue8m0 && scale.exponent < -kMaxUe8m0Exponent) bound.never = true;
+    bound.emin = std::min(bound.emin, scale.exponent);
+    const double value = std::ldexp(scale.significand, scale.exponent - scale.fraction_bits);
+    bound.squares += group_squares * value * value;
+  }
+  return bound;
+}
+
+// sqrt(squares) / 2, rounded up: squares are of twice the values.
+float norm_above(double squares) { return static_cast<float>(0.5 * (1 + 0x1p-12) * std::sqrt(squares)); }
+
+// The segment fields of one panel's certificates.
+void certify_segments(const QuantizedView& b, std::int64_t panel, std::int64_t steps,
+                      PanelCertificate* certificates) {
+  const ElementFormat format = info(b.format).scale;
+  const int last_place = info(format).fraction_bits + 1;  // of a' below its scale's exponent
+  for (std::int64_t step = 0; step < steps; ++step) {
+    certificates[step].unit_exponent = kNoUnitExponent;
+    certificates[step].emin = kNoEmin;
+  }
   for (std::int64_t row = panel * kPanelCols; row < std::min(b.rows, (panel + 1) * kPanelCols); ++row) {
-    SegmentBounds of_row(info(b.format).scale);
-    for (std::int64_t step = 0; step < streams.steps; ++step) {
-      of_row.add_step(read_step(b, row, step));
-      if ((step + 1) % kSegmentSteps != 0 && step + 1 != streams.steps) continue;
-      const SegmentBound bound = of_row.end_segment();
-      SegmentBound& panel_bound = bounds[step / kSegmentSteps];
-      panel_bound.norm = std::max(panel_bound.norm, bound.norm);
-      panel_bound.unit = std::min(panel_bound.unit, bound.unit);
+    int unit_exponent = kNoUnitExponent;
+    for (std::int64_t first = 0; first < steps; first += kSegmentSteps) {
+      const std::int64_t end = std::min(steps, first + kSegmentSteps);
+      double squares = 0;
+      bool never = false;
+      int emax = std::numeric_limits<int>::min() / 2;
+      for (std::int64_t step = first; step < end; ++step) {
+        const StepBound bound = bound_of(read_step(b, row, step), format);
+        PanelCertificate& certificate = certificates[step];
+        squares += bound.squares;
+        never = never || bound.never;
+        emax = std::max(emax, bound.emax);
+        if (bound.emin != kNoEmin) {
+          unit_exponent = std::min(unit_exponent, bound.emin - last_place);
+          certificate.emin = static_cast<std::int8_t>(std::min<int>(certificate.emin, bound.emin));
+        }
+        const float reach = bound.emin == kNoEmin
+                                ? 0.0f
+                                : norm_above(std::ldexp(bound.squares, -2 * (bound.emin - last_place)));
+        certificate.reach =
+            std::max(certificate.reach, bound.never ? std::numeric_limits<float>::infinity() : reach);
+      }
+      never = never || emax - unit_exponent > kMaxSpread || unit_exponent < kMinUnitExponent;
+      for (std::int64_t step = first; step < end; ++step) {
+        PanelCertificate& certificate = certificates[step];
+        certificate.segment_norm = std::max(certificate.segment_norm, norm_above(squares));
+        const auto unit = never ? kNeverUnit : static_cast<std::int8_t>(unit_exponent);
+        certificate.unit_exponent = std::min(certificate.unit_exponent, unit);
+      }
     }
   }
 }
@@ -155,12 +169,15 @@ void pack_panel(const QuantizedView& b, std::int64_t panel, std::uint8_t* packed
   const PanelStreams streams = PanelStreams::of(b.format, b.rows, b.cols);
   const ElementFormat scale_format = info(b.format).scale;
   const int scales = stored_scales(b.format), groups_per_scale = kGroups / scales;
-  pack_segments(b, panel, streams, packed);
+  auto* certificates = reinterpret_cast<PanelCertificate*>(packed + streams.certificates_offset) +
+                       panel * streams.steps;
+  std::fill_n(certificates, streams.steps, PanelCertificate{});
+  certify_segments(b, panel, streams.steps, certificates);
   for (std::int64_t step = 0; step < streams.steps; ++step) {
     const std::int64_t index = panel * streams.steps + step;
     std::uint8_t* codes = packed + index * kPanelCodeBytes;
     std::uint8_t* scale_bytes = packed + streams.scales_offset + index * panel_scale_bytes(b.format);
-    PanelCertificate certificate{};
+    PanelCertificate& certificate = certificates[step];
     for (int column = 0; column < kPanelCols; ++column) {
       const std::int64_t row = panel * kPanelCols + column;
       const StepRow source = row < b.rows ? read_step(b, row, step) : StepRow{};
@@ -178,8 +195,6 @@ void pack_panel(const QuantizedView& b, std::int64_t panel, std::uint8_t* packed
       certificate.emax[column] = static_cast<std::uint8_t>(column_certificate.emax + 128);
       certificate.key = std::max(certificate.key, column_certificate.key);
     }
-    std::memcpy(packed + streams.certificates_offset + index * static_cast<std::int64_t>(sizeof certificate),
-                &certificate, sizeof certificate);
   }
 }
 

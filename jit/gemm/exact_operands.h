@@ -18,6 +18,8 @@ using simd::kLowerBound;
 using simd::kMaxUe8m0Exponent;
 using simd::kNanScaleExponent;
 using simd::kNeverKey;
+using simd::kNeverUnit;
+using simd::kNoEmin;
 using simd::kPanelCodeBytes;
 using simd::kPanelCols;
 using simd::kSegmentSteps;
@@ -26,7 +28,6 @@ using simd::kZeroScaleExponent;
 using simd::panel_scale_bytes;
 using simd::PanelCertificate;
 using simd::PanelStreams;
-using simd::SegmentBound;
 using simd::segments_of;
 using simd::stored_scales;
 

@@ -6,11 +6,12 @@
 namespace fourge::jit {
 
 using Xbyak::Label;
+using Xbyak::Reg64;
 using Xbyak::Zmm;
 
 void AmxBlockGenerator::generate() {
   Label next_pair, last_tile, done;
-  prologue(4 * 64);
+  prologue(kThresholdBytes + 64);
   ldtilecfg(ptr[rip + tile_config_]);
   load_arguments();
   L(next_pair);
@@ -36,8 +37,11 @@ void AmxBlockGenerator::load_arguments() {
   mov(acc_1, acc);
   add(acc_1, ptr[args + offsetof(AmxBlockArgs, acc_stride)]);
   mov(row_tiles_left, ptr[args + offsetof(AmxBlockArgs, row_tiles)]);
-  mov(norms, ptr[args + offsetof(AmxBlockArgs, norms)]);
-  mov(units, ptr[args + offsetof(AmxBlockArgs, units)]);
+  mov(bounds, ptr[args + offsetof(AmxBlockArgs, bounds)]);
+  for (int panel = 0; panel < 2; ++panel) {
+    mov(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming) + 8 * static_cast<std::size_t>(panel)]);
+    mov(upcoming_of(panel), upcoming);
+  }
   mov(refused_flag, ptr[args + offsetof(AmxBlockArgs, refused)]);
   mov(row_bytes, 64);
   vpbroadcastd(magnitude_mask, ptr[rip + magnitude_mask_]);
@@ -53,10 +57,14 @@ void AmxBlockGenerator::load_arguments() {
 // One pair of row tiles (or the last single one) by 32 columns.
 void AmxBlockGenerator::block(int row_tiles) {
   Label refused, unread, multiply_now, next;
-  thresholds(row_tiles, refused);
+  if (certified_) {
+    thresholds(row_tiles, refused);
+  } else {
+    check_reach(row_tiles, refused);
+  }
   cmp(dword[args + offsetof(AmxBlockArgs, first)], 0);
   jne(unread, T_NEAR);
-  check_accumulators(row_tiles, refused);
+  if (certified_) check_accumulators(row_tiles, refused);
   load_accumulators(row_tiles);
   jmp(multiply_now, T_NEAR);
   L(unread);
@@ -76,17 +84,19 @@ void AmxBlockGenerator::block(int row_tiles) {
   lea(a, ptr[a + half_steps_left * row_tiles]);
   add(acc, 64 * kTileRows * row_tiles);
   add(acc_1, 64 * kTileRows * row_tiles);
-  add(norms, 4 * kTileRows * row_tiles);
-  add(units, 4 * kTileRows * row_tiles);
+  add(bounds, 4 * kTileRows * row_tiles);
 }
 
 // threshold = 2^24 unit_m unit_n - norm_m norm_n; refused unless every one is positive. Norms are rounded up
 // far enough that the rounding of this difference does not matter.
 void AmxBlockGenerator::thresholds(int row_tiles, const Label& refused) {
+  const Reg64& unit_row = half_steps_left;
+  mov(unit_row, bounds);
+  add(unit_row, ptr[args + offsetof(AmxBlockArgs, bound_stride)]);
   for (int t = 0; t < row_tiles; ++t) {
     const auto offset = static_cast<std::size_t>(64 * t);
-    vmovups(unit, ptr[units + offset]);
-    vmovups(norm, ptr[norms + offset]);
+    vmovups(unit, ptr[unit_row + offset]);
+    vmovups(norm, ptr[bounds + offset]);
     for (int panel = 0; panel < 2; ++panel) {
       vmulps(threshold, unit, b_unit(panel));
       vfnmadd231ps(threshold, norm, b_norm(panel));
@@ -95,6 +105,19 @@ void AmxBlockGenerator::thresholds(int row_tiles, const Label& refused) {
       kortestw(unfit, unfit);
       jnz(refused, T_NEAR);
     }
+  }
+}
+
+// Refused where a reach is infinite: NaN scales, and scales beyond what tiles hold.
+void AmxBlockGenerator::check_reach(int row_tiles, const Label& refused) {
+  const Reg64& reach_row = half_steps_left;
+  mov(reach_row, ptr[args + offsetof(AmxBlockArgs, bound_stride)]);
+  lea(reach_row, ptr[bounds + 2 * reach_row]);
+  for (int t = 0; t < row_tiles; ++t) {
+    vmovups(norm, ptr[reach_row + static_cast<std::size_t>(64 * t)]);
+    vcmpps(unfit, norm, pool_word(infinity_), 0);
+    kortestw(unfit, unfit);
+    jnz(refused, T_NEAR);
   }
 }
 
@@ -126,7 +149,8 @@ void AmxBlockGenerator::load_accumulators(int row_tiles) {
   }
 }
 
-// K = 32 a round: 4 tile loads (64 loads on p23: 32 cycles) under 4 TDPBF16PS (64 TMUL cycles).
+// K = 32 a round: 4 tile loads (64 loads on p23: 32 cycles) under 4 TDPBF16PS (64 TMUL cycles). The two panels'
+// upcoming codes are fetched in turn, a line a round.
 void AmxBlockGenerator::multiply(int row_tiles) {
   Label next;
   mov(a_0, a);
@@ -134,6 +158,7 @@ void AmxBlockGenerator::multiply(int row_tiles) {
   add(a_1, ptr[args + offsetof(AmxBlockArgs, a_stride)]);
   mov(b_row, b);
   mov(half_steps_left, ptr[args + offsetof(AmxBlockArgs, half_steps)]);
+  mov(upcoming, upcoming_of(0));
   align(32);
   L(next);
   tileloadd(b_tile(0), ptr[b_row + row_bytes]);
@@ -147,10 +172,15 @@ void AmxBlockGenerator::multiply(int row_tiles) {
     tdpbf16ps(acc_tile(1, 1), a_tile(1), b_tile(1));
     add(a_1, kTileBytes);
   }
+  prefetcht1(ptr[upcoming]);
+  add(upcoming, 64);
   add(a_0, kTileBytes);
   add(b_row, 2 * kTileBytes);
   dec(half_steps_left);
   jnz(next, T_NEAR);
+  mov(a_0, upcoming_of(1));
+  mov(upcoming_of(0), a_0);
+  mov(upcoming_of(1), upcoming);
 }
 
 void AmxBlockGenerator::store_accumulators(int row_tiles) {
@@ -172,6 +202,8 @@ void AmxBlockGenerator::emit_constant_pool() {
   dd(0x7fffffff);
   L(two_24_);
   dd(std::bit_cast<std::uint32_t>(0x1p24f));
+  L(infinity_);
+  dd(0x7f800000);
 }
 
 KernelNotes AmxBlockGenerator::notes() const {
@@ -181,8 +213,9 @@ KernelNotes AmxBlockGenerator::notes() const {
        {"zmm0..3", "B's norms and units, by panel"},
        {"zmm4..7", "sign bits: |c| below its threshold so far"},
        {"rsi, rdx, rcx, r8", "A, B, accumulators of panels 0 and 1"}},
-      "32 x 32 outputs, K 512: 64 TDPBF16PS = 1,024 TMUL cycles; certificate 192 uops on p05 = 96 cycles;\n"
-      "accumulators 64 loads + 64 stores"};
+      certified_ ? "32 x 32 outputs, K 256: 32 TDPBF16PS = 512 TMUL cycles; certificate 192 uops on p05 = 96 cycles;\n"
+                   "accumulators 64 loads + 64 stores"
+                 : "32 x 32 outputs, K 256: 32 TDPBF16PS = 512 TMUL cycles; accumulators 64 loads + 64 stores"};
 }
 
 }  // namespace fourge::jit

@@ -1,4 +1,4 @@
-// acc += A B on AMX over one segment, where the segment's certificate holds.
+// acc += A B on AMX over one segment: exact where the segment's certificate holds, or without certificates.
 #pragma once
 
 #include "jit/asm/x86_generator.h"
@@ -8,7 +8,10 @@ namespace fourge::jit {
 
 class AmxBlockGenerator : public X86Generator {
  public:
-  explicit AmxBlockGenerator(bool poison = false) : X86Generator(poison) {}
+  /// certified: a pair of row tiles that theorem 2 does not cover is refused; else only one with scales that
+  /// tiles cannot hold.
+  explicit AmxBlockGenerator(bool certified, bool poison = false)
+      : X86Generator(poison), certified_(certified) {}
   KernelNotes notes() const override;
 
  private:
@@ -16,6 +19,7 @@ class AmxBlockGenerator : public X86Generator {
   void load_arguments();
   void block(int row_tiles);
   void thresholds(int row_tiles, const Xbyak::Label& refused);
+  void check_reach(int row_tiles, const Xbyak::Label& refused);
   void check_accumulators(int row_tiles, const Xbyak::Label& refused);
   void load_accumulators(int row_tiles);
   void multiply(int row_tiles);
@@ -42,19 +46,22 @@ class AmxBlockGenerator : public X86Generator {
   const Xbyak::Opmask unfit = k1, all_below = k2;
 
   // General registers, by role.
-  const Xbyak::Reg64 args = rdi, a = rsi, b = rdx, acc = rcx, acc_1 = r8, row_tiles_left = r9, norms = r10,
-                     units = r11;
+  const Xbyak::Reg64 args = rdi, a = rsi, b = rdx, acc = rcx, acc_1 = r8, row_tiles_left = r9, bounds = r10,
+                     upcoming = r11;
   const Xbyak::Reg64 refused_flag = rbx, a_0 = r12, a_1 = r13, b_row = r14, half_steps_left = r15,
                      row_bytes = rax;
 
-  // Stack: thresholds [panel][row tile][16].
+  // Stack: thresholds [panel][row tile][16], then the two panels' upcoming codes.
+  static constexpr int kThresholdBytes = 4 * 64;
+  Xbyak::Address upcoming_of(int turn) { return qword[rsp + kThresholdBytes + 8 * turn]; }
   Xbyak::Address threshold_of(int panel, int row_tile) { return zword[rsp + 64 * (2 * panel + row_tile)]; }
   Xbyak::Address threshold_of(int panel, int row_tile, int row) {
     return ptr_b[rsp + 64 * (2 * panel + row_tile) + 4 * row];
   }
   Xbyak::Reg64 acc_of(int panel) const { return panel == 0 ? acc : acc_1; }
 
-  Xbyak::Label tile_config_, magnitude_mask_, two_24_;
+  bool certified_;
+  Xbyak::Label tile_config_, magnitude_mask_, two_24_, infinity_;
 };
 
 }  // namespace fourge::jit

@@ -56,10 +56,9 @@ void AmxPrepareGenerator::row() {
   mov(scale_ptr, scales_row);
   mov(tile_row, tiles);
   mov(steps_left, ptr[args + offsetof(AmxPrepareArgs, steps)]);
-  mov(norms, ptr[args + offsetof(AmxPrepareArgs, norms)]);
-  mov(units, ptr[args + offsetof(AmxPrepareArgs, units)]);
-  lea(norms, ptr[norms + 4 * row_offset]);
-  lea(units, ptr[units + 4 * row_offset]);
+  mov(bounds, ptr[args + offsetof(AmxPrepareArgs, bounds)]);
+  lea(bounds, ptr[bounds + 4 * row_offset]);
+  mov(bound_stride, ptr[args + offsetof(AmxPrepareArgs, bound_stride)]);
   mov(tmp, ptr[args + offsetof(AmxPrepareArgs, unit_exponent)]);
   vmovsd(unit_exponent, ptr[tmp + 8 * row_offset]);
   L(next_segment);
@@ -73,8 +72,7 @@ void AmxPrepareGenerator::row() {
   dec(segment_left);
   jnz(next_step, T_NEAR);
   end_segment();
-  add(norms, ptr[args + offsetof(AmxPrepareArgs, bounds_stride)]);
-  add(units, ptr[args + offsetof(AmxPrepareArgs, bounds_stride)]);
+  add(bounds, ptr[args + offsetof(AmxPrepareArgs, segment_stride)]);
   test(steps_left, steps_left);
   jnz(next_segment, T_NEAR);
   mov(tmp, ptr[args + offsetof(AmxPrepareArgs, unit_exponent)]);
@@ -86,6 +84,7 @@ void AmxPrepareGenerator::begin_segment() {
   vbroadcastsd(smallest, ptr[rip + infinity_]);
   vpxord(largest, largest, largest);
   vsubpd(largest, largest, smallest);
+  vpxord(reach_sum, reach_sum, reach_sum);
   kxorw(never, never, never);
 }
 
@@ -129,7 +128,8 @@ void AmxPrepareGenerator::decode_half(int half) {
 }
 
 // Adds the squares of the four groups, and takes their exponents into the smallest (groups whose products are
-// not all zero) and the largest (all groups).
+// not all zero) and the largest (all groups). Reach squared = squares / 2^(2 smallest of this step), the
+// largest of each group over the segment: their sum bounds that of every step.
 void AmxPrepareGenerator::bound_step() {
   const Xmm dwords(scratch.getIdx());
   vmovdqu8(low, ptr[codes]);
@@ -165,50 +165,88 @@ void AmxPrepareGenerator::bound_step() {
   korb(never, never, other);
   vcvtuqq2pd(low, low);
   vmulpd(low, low, scale);
-  vfmadd231pd(square_sum, low, scale);
-  vminpd(smallest | nonzero, smallest, exponent);
+  vmulpd(low, low, scale);
+  vaddpd(square_sum, square_sum, low);
+
+  vbroadcastsd(step_smallest, ptr[rip + infinity_]);
+  vmovapd(step_smallest | nonzero, exponent);
+  vpermq(spread, step_smallest, 0x4e);
+  vminpd(step_smallest, step_smallest, spread);
+  vpermilpd(spread, step_smallest, 5);
+  vminpd(step_smallest, step_smallest, spread);
+  vminpd(smallest, smallest, step_smallest);
+  vmulpd(spread, step_smallest, pool_word(minus_2_));
+  vscalefpd(low, low, spread);
+  vmaxpd(reach_sum, reach_sum, low);
+  if (!ue4m3()) vmaxpd(exponent, exponent, pool_word(minus_127_));
   vmaxpd(largest, largest, exponent);
 }
 
-// norm and unit of the segment; 0 and 0 where it can never be certified.
-void AmxPrepareGenerator::end_segment() {
-  const Xmm sum(square_sum.getIdx()), low_exponent(smallest.getIdx()), high_exponent(largest.getIdx());
-  const Xmm t(scratch.getIdx()), one(high.getIdx());
-  Label store;
-  vextractf64x2(t, square_sum, 1);
+// x <- the sum of its four lanes.
+void AmxPrepareGenerator::sum_lanes(const Ymm& x) {
+  const Xmm t(scratch.getIdx()), sum(x.getIdx());
+  vextractf64x2(t, x, 1);
   vaddpd(sum, sum, t);
   vpermilpd(t, sum, 1);
   vaddsd(sum, sum, t);
-  vsqrtsd(sum, sum, sum);
-  vmulsd(sum, sum, ptr[rip + half_up_]);
-  vcvtsd2ss(sum, sum, sum);
+}
 
-  vextractf64x2(t, smallest, 1);
-  vminpd(low_exponent, low_exponent, t);
-  vpermilpd(t, low_exponent, 1);
-  vminsd(low_exponent, low_exponent, t);
-  vsubsd(low_exponent, low_exponent, ptr[rip + last_place_]);
-  vminsd(unit_exponent, unit_exponent, low_exponent);
+// x, f64 <- half its square root, rounded up, as f32.
+void AmxPrepareGenerator::to_norm(const Xmm& x) {
+  vsqrtsd(x, x, x);
+  vmulsd(x, x, ptr[rip + half_up_]);
+  vcvtsd2ss(x, x, x);
+}
+
+// The five bounds of the segment; norm and unit 0, reach infinite where it can never be certified.
+void AmxPrepareGenerator::end_segment() {
+  const Xmm norm(square_sum.getIdx()), reach(reach_sum.getIdx()), emin(smallest.getIdx()),
+      emax(largest.getIdx());
+  const Xmm t(scratch.getIdx()), unit(high.getIdx()), low_exponent(low.getIdx());
+  Label store, no_spread, reachable;
+  sum_lanes(square_sum);
+  to_norm(norm);
+  sum_lanes(reach_sum);
+  vmovsd(t, ptr[rip + last_place_]);
+  vaddsd(t, t, t);
+  vscalefsd(reach, reach, t);
+  to_norm(reach);
   vextractf64x2(t, largest, 1);
-  vmaxpd(high_exponent, high_exponent, t);
-  vpermilpd(t, high_exponent, 1);
-  vmaxsd(high_exponent, high_exponent, t);
+  vmaxpd(emax, emax, t);
+  vpermilpd(t, emax, 1);
+  vmaxsd(emax, emax, t);
+  vsubsd(low_exponent, emin, ptr[rip + last_place_]);
+  vminsd(unit_exponent, unit_exponent, low_exponent);
 
-  vsubsd(high_exponent, high_exponent, unit_exponent);
-  vcmpsd(other, high_exponent, ptr[rip + spread_], 6);  // not <=
+  lea(tmp, ptr[bounds + 2 * bound_stride]);
+  kortestb(never, never);
+  jz(reachable);
+  vbroadcastss(reach, ptr[rip + infinity_f32_]);
+  L(reachable);
+  vmovss(ptr[tmp], reach);
+  vcvtsd2ss(t, emin, emin);
+  vmovss(ptr[tmp + 2 * bound_stride], t);
+  vcvtsd2ss(t, emax, emax);
+  vmovss(ptr[tmp + bound_stride], t);
+
+  vsubsd(emax, emax, unit_exponent);
+  vcmpsd(other, emax, ptr[rip + spread_], 6);  // not <=
   korb(never, never, other);
   vcmpsd(other, unit_exponent, ptr[rip + lowest_unit_], 1);  // <
   korb(never, never, other);
-  vmovsd(one, ptr[rip + one_]);
-  vscalefsd(t, one, unit_exponent);
-  vcvtsd2ss(t, t, t);
+  vmovsd(unit, ptr[rip + one_]);
+  vscalefsd(unit, unit, unit_exponent);
+  vcvtsd2ss(unit, unit, unit);
   kortestb(never, never);
   jz(store);
-  vpxord(sum, sum, sum);
-  vpxord(t, t, t);
+  vpxord(unit, unit, unit);
   L(store);
-  vmovss(ptr[norms], sum);
-  vmovss(ptr[units], t);
+  vmovss(ptr[bounds], norm);
+  vmovss(ptr[bounds + bound_stride], unit);
+  vucomisd(unit_exponent, ptr[rip + no_unit_]);
+  jne(no_spread);
+  mov(dword[tmp + bound_stride], 0xff800000);  // every accumulator is 0, whatever its scale
+  L(no_spread);
 }
 
 void AmxPrepareGenerator::emit_constant_pool() {
@@ -251,6 +289,8 @@ void AmxPrepareGenerator::emit_constant_pool() {
   align(8);
   f64(infinity_, std::numeric_limits<double>::infinity());
   f64(minus_6_, -6.0);
+  f64(minus_2_, -2.0);
+  f64(minus_127_, -127.0);
   f64(nan_scale_, 480.0);
   f64(limit_, kMaxUe8m0Exponent);
   f64(minus_limit_, -kMaxUe8m0Exponent);
@@ -259,13 +299,16 @@ void AmxPrepareGenerator::emit_constant_pool() {
   f64(spread_, kMaxSpread);
   f64(lowest_unit_, kMinUnitExponent);
   f64(one_, 1.0);
+  f64(no_unit_, kNoUnitExponent);
+  L(infinity_f32_);
+  dd(0x7f800000);
 }
 
 KernelNotes AmxPrepareGenerator::notes() const {
   return {{{"zmm0..12", "tables, patterns and values of the decoder"},
            {"ymm16..28", "squares, scales and exponents of four groups"},
            {"r12, r13, r14", "codes, scales and tile row of the row at hand"}},
-          "64 elements: 18 uops decode + 24 uops bounds -> about 22 cycles"};
+          "64 elements: 18 uops decode + 37 uops bounds -> about 28 cycles"};
 }
 
 }  // namespace fourge::jit

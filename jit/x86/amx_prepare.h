@@ -21,6 +21,8 @@ class AmxPrepareGenerator : public X86Generator {
   void decode_half(int half);
   void bound_step();
   void end_segment();
+  void sum_lanes(const Xbyak::Ymm& x);
+  void to_norm(const Xbyak::Xmm& x);
   void emit_constant_pool();
 
   bool ue4m3() const { return format_ == Format::nvfp4; }
@@ -38,12 +40,13 @@ class AmxPrepareGenerator : public X86Generator {
   const Xbyak::Ymm square_table = ymm16, low = ymm18, high = ymm19, zero = ymm20, square_sum = ymm21;
   const Xbyak::Ymm scale = ymm22, exponent = ymm23, smallest = ymm24, largest = ymm25, scratch = ymm26;
   const Xbyak::Xmm scale_dwords = xmm27, unit_exponent = xmm28;
+  const Xbyak::Ymm reach_sum = ymm29, step_smallest = ymm30, spread = ymm31;
   const Xbyak::Opmask nonzero = k1, never = k2, other = k3;
 
   // General registers, by role.
   const Xbyak::Reg64 args = rdi, codes = rsi, scale_ptr = rdx, tile_row = rcx, rows_left = r8,
                      steps_left = r9;
-  const Xbyak::Reg64 segment_left = r10, norms = r11, units = rbx, codes_row = r12, scales_row = r13,
+  const Xbyak::Reg64 segment_left = r10, bounds = r11, bound_stride = rbx, codes_row = r12, scales_row = r13,
                      tiles = r14;
   const Xbyak::Reg64 row_offset = r15, tmp = rax;
 
@@ -51,7 +54,7 @@ class AmxPrepareGenerator : public X86Generator {
   Xbyak::Label table_, spread_bytes_, nibble_shift_, finite_bits_, to_2_112_, scale_words_, scale_bits_,
       exponent_bias_;
   Xbyak::Label square_table_, scale_dwords_, nibble_mask_, magnitude_bits_, two_120_, minus_6_, nan_scale_,
-      limit_, minus_limit_, infinity_, half_up_;
+      limit_, minus_limit_, infinity_, half_up_, infinity_f32_, minus_2_, minus_127_, no_unit_;
   Xbyak::Label last_place_, spread_, lowest_unit_, one_;
 };
 

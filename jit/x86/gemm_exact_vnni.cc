@@ -97,6 +97,8 @@ void ExactVnniGenerator::row_loop() {
   vmovaps(c, ptr[acc_row]);
   if (spec_.only_general) {
     jmp(general, T_NEAR);
+  } else if (fast()) {
+    check_scales(general);
   } else {
     check_certificate(refused);
   }
@@ -110,8 +112,10 @@ void ExactVnniGenerator::row_loop() {
   Label after_rows;
   jmp(after_rows, T_NEAR);
 
-  L(refused);
-  second_look(short_sum);
+  if (!fast()) {
+    L(refused);
+    second_look(short_sum);
+  }
   L(general);
   general_path();
   jmp(done, T_NEAR);
@@ -142,7 +146,15 @@ void ExactVnniGenerator::check_certificate(const Label& refused) {
   jnc(refused, T_NEAR);  // carry: all 16 lanes
 }
 
-// D = RZ(c + X), X exact (docs/certificates.md).
+// To general for NaN scales and exponents beyond what f32 holds.
+void ExactVnniGenerator::check_scales(const Label& general) {
+  mov(key, ptr[a_row + offsetof(ActivationStep, key)]);
+  add(key, b_key);
+  cmp(key, kNeverKey);
+  jge(general, T_NEAR);
+}
+
+// D = RZ(c + X), X exact (docs/certificates.md). With Numerics::fast X and the sum are rounded to nearest.
 //
 // Port budget of a row, zmm, Golden Cove (p05 = either vector port):
 //               vpdpbusd  cvt  mul  fma  add  certificate
@@ -164,7 +176,11 @@ void ExactVnniGenerator::short_path() {
       vfmadd231ps(sum, dot(first), a_scale);
     }
   }
-  vaddps(sum | T_rz_sae, sum, c);
+  if (fast()) {
+    vaddps(sum, sum, c);
+  } else {
+    vaddps(sum | T_rz_sae, sum, c);
+  }
   vmovaps(ptr[acc_row], sum);
 }
 

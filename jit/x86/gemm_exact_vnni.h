@@ -14,6 +14,7 @@ struct ExactVnniSpec {
   Format format = Format::nvfp4;
   OutputType output = OutputType::f32;
   bool bias = false;
+  Numerics numerics = Numerics::blackwell;  // fast: the short path for every finite scale
   bool poison = false;        // debug: fill every vector register with ones first
   bool only_general = false;  // debug and bench: never take the short path
 
@@ -38,6 +39,7 @@ class ExactVnniGenerator : public X86Generator {
   void row_loop();
   void group_dots();
   void check_certificate(const Xbyak::Label& refused);
+  void check_scales(const Xbyak::Label& general);
   void short_path();
   void second_look(const Xbyak::Label& accepted);
   void general_path();
@@ -51,6 +53,7 @@ class ExactVnniGenerator : public X86Generator {
   void store_row();
   void emit_constant_pool();
 
+  bool fast() const { return spec_.numerics == Numerics::fast; }
   bool ue4m3() const { return spec_.format == Format::nvfp4; }
   int scales() const { return stored_scales(spec_.format); }
   int scale_of(int group) const { return group * scales() / kGroups; }

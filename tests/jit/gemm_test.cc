@@ -101,11 +101,18 @@ TEST_P(GemmKernelTest, EveryTailOfMAndN) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, GemmKernelTest,
-                         testing::ValuesIn(jit::gemm_kernels().begin(), jit::gemm_kernels().end()),
-                         [](const auto& kernel) {
-                           return std::string(kernel.param.isa_variant) + "_" + std::to_string(kernel.index);
-                         });
+std::vector<GemmKernelEntry> kernels_of(Numerics numerics) {
+  std::vector<GemmKernelEntry> kernels;
+  for (const GemmKernelEntry& entry : jit::gemm_kernels()) {
+    const GemmSpec quantised{.numerics = numerics};
+    if (entry.numerics == numerics && entry.refusal(quantised) == nullptr) kernels.push_back(entry);
+  }
+  return kernels;
+}
+
+std::string variant_of(const testing::TestParamInfo<GemmKernelEntry>& kernel) { return kernel.param.isa_variant; }
+
+INSTANTIATE_TEST_SUITE_P(Registry, GemmKernelTest, testing::ValuesIn(kernels_of(Numerics::blackwell)), variant_of);
 
 }  // namespace
 }  // namespace fourge::tests

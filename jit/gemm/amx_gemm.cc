@@ -1,9 +1,11 @@
-#include "jit/gemm/exact_amx.h"
+#include "jit/gemm/amx_gemm.h"
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -15,23 +17,31 @@
 #include "jit/x86/amx_block.h"
 #include "jit/x86/amx_decode.h"
 #include "jit/x86/amx_prepare.h"
+#include "jit/x86/amx_steps.h"
 
 namespace fourge::jit {
 namespace {
 
-// The three generated functions; prepare and decode depend on the format only.
+// The generated functions; they depend on the format and on whether the numerics are exact.
 struct AmxKernels {
-  ExecutableCode prepare, decode, block;
+  ExecutableCode prepare, decode, block, steps;
   KernelNotes notes;
 };
 
-Result<std::shared_ptr<const AmxKernels>> generate_kernels(Format format) {
-  AmxPrepareGenerator prepare(format);
-  AmxDecodeGenerator decode(format);
-  AmxBlockGenerator block;
+struct AmxKey {
+  Format format;
+  bool certified;
+  bool operator==(const AmxKey&) const = default;
+};
+
+Result<std::shared_ptr<const AmxKernels>> generate_kernels(const AmxKey& key) {
+  AmxPrepareGenerator prepare(key.format);
+  AmxDecodeGenerator decode(key.format);
+  AmxBlockGenerator block(key.certified);
+  AmxStepsGenerator steps(key.format);
   AmxKernels kernels;
-  const std::string suffix =
-      std::string("_") + name_of(info(format).scale) + "b" + std::to_string(info(format).block);
+  const BlockInfo scales = info(key.format);
+  const std::string suffix = std::string("_") + name_of(scales.scale) + "b" + std::to_string(scales.block);
   struct Part {
     X86Generator& generator;
     std::string name;
@@ -39,26 +49,29 @@ Result<std::shared_ptr<const AmxKernels>> generate_kernels(Format format) {
   };
   for (const Part& part : {Part{prepare, "amx_prepare" + suffix, kernels.prepare},
                            Part{decode, "amx_decode" + suffix, kernels.decode},
-                           Part{block, "amx_block" + suffix, kernels.block}}) {
+                           Part{block, key.certified ? "amx_block_certified" : "amx_block", kernels.block},
+                           Part{steps, "amx_steps" + suffix, kernels.steps}}) {
     Result<ExecutableCode> code = part.generator.assemble(part.name);
     if (!code.ok()) return code.failure();
     if (const Status dumped = dump_if_asked(*code); !dumped.ok()) return dumped.failure();
     part.code = std::move(*code);
   }
   kernels.notes = block.notes();
+  if (key.certified) kernels.notes.budget += "\nsteps: " + steps.notes().budget;
   kernels.notes.budget += "\ndecode: " + decode.notes().budget + "\nprepare: " + prepare.notes().budget;
   return std::shared_ptr<const AmxKernels>(std::make_shared<AmxKernels>(std::move(kernels)));
 }
 
 // How a problem is cut. The A tiles of a block (mc x kc bf16) stay in half the L2 cache of every thread while
 // all column blocks pass; each weight is decoded once per mc rows.
+constexpr std::int64_t kMaxRows = 512;  // of a block
+
 struct Plan {
   std::int64_t mc;  // rows of a block, a multiple of 16
   std::int64_t kc;  // steps of a block, a multiple of kSegmentSteps (or all of them)
   std::int64_t steps, panels, column_blocks;
 
   static Plan of(const GemmSpec& spec) {
-    constexpr std::int64_t kMaxRows = 512;
     Plan plan{};
     const PanelStreams streams = PanelStreams::of(spec.format, spec.n, spec.k);
     plan.steps = streams.steps;
@@ -87,12 +100,12 @@ class AmxRun {
         streams_(PanelStreams::of(spec.format, spec.n, spec.k)) {}
 
   Status allocate() {
-    const std::int64_t segments = segments_of(plan_.kc), pairs = (plan_.mc + 31) / 32;
+    const std::int64_t segments = segments_of(plan_.kc);
     tiles_ = static_cast<std::uint8_t*>(workspace(Workspace::kTiles, plan_.mc * plan_.kc * kStepK * 2));
-    bounds_ = static_cast<float*>(workspace(Workspace::kBounds, plan_.mc * (2 * segments * 4 + 8)));
+    bounds_ = static_cast<float*>(workspace(Workspace::kBounds, plan_.mc * (kRowBounds * segments * 4 + 8)));
     acc_ = static_cast<float*>(workspace(Workspace::kAccumulators, plan_.column_blocks * 2 * plan_.mc * 64));
     exact_steps_ = static_cast<ActivationStep*>(workspace(
-        Workspace::kActivations, pairs * 32 * plan_.kc * static_cast<std::int64_t>(sizeof(ActivationStep))));
+        Workspace::kActivations, plan_.mc * plan_.kc * static_cast<std::int64_t>(sizeof(ActivationStep))));
     if (needs_copy()) {
       copy_ = static_cast<std::uint8_t*>(
           workspace(Workspace::kRows, plan_.mc * plan_.kc * (kStepK / 2 + scales())));
@@ -101,7 +114,7 @@ class AmxRun {
     if (tiles_ == nullptr || bounds_ == nullptr || acc_ == nullptr || exact_steps_ == nullptr) {
       return {Error::kOutOfMemory, "no scratch memory for tiles and accumulators"};
     }
-    exact_ready_ = std::vector<std::atomic<std::uint8_t>>(static_cast<std::size_t>(pairs * segments));
+    exact_ready_ = std::vector<std::atomic<std::uint8_t>>(static_cast<std::size_t>(plan_.mc * segments));
     return {};
   }
 
@@ -143,19 +156,25 @@ class AmxRun {
     std::int64_t row, rows, step, steps;
     std::int64_t row_tiles() const { return (rows + kTileRows - 1) / kTileRows; }
   };
+  // Steps [first, first + steps) of a block, for the 32 columns of column block c.
+  struct Segment {
+    std::int64_t c, index, steps;
+    bool first;  // the chains start here, from zero
+  };
   struct Counts {
     std::int64_t general = 0, segment = 0;
   };
 
   int scales() const { return stored_scales(spec_.format); }
   bool needs_copy() const { return a_.layout != ScaleLayout::linear || spec_.k % kStepK != 0; }
+  bool exact() const { return spec_.numerics == Numerics::blackwell; }
 
-  float* norms(std::int64_t segment) { return bounds_ + 2 * segment * plan_.mc; }
-  float* units(std::int64_t segment) { return bounds_ + (2 * segment + 1) * plan_.mc; }
-  double* unit_exponents() {
-    return reinterpret_cast<double*>(bounds_ + 2 * segments_of(plan_.kc) * plan_.mc);
-  }
+  // [segment][bound][row]
+  float* bounds(std::int64_t segment) { return bounds_ + kRowBounds * segment * plan_.mc; }
+  std::int64_t bound_stride() const { return plan_.mc * static_cast<std::int64_t>(sizeof(float)); }
+  double* unit_exponents() { return reinterpret_cast<double*>(bounds(segments_of(plan_.kc))); }
   float* accumulators(std::int64_t panel) { return acc_ + panel * plan_.mc * kPanelCols; }
+  std::int64_t panels_of(std::int64_t c) const { return std::min<std::int64_t>(2, plan_.panels - 2 * c); }
 
   // Rows whose scales are swizzled or whose last step is partial are copied: linear, filled up with zeros.
   void copy_rows(const Block& block, std::int64_t tile, std::int64_t rows, AmxPrepareArgs& args) {
@@ -195,118 +214,188 @@ class AmxRun {
     args.rows = rows;
     args.steps = block.steps;
     args.unit_exponent = unit_exponents() + tile * kTileRows;
-    args.norms = norms(0) + tile * kTileRows;
-    args.units = units(0) + tile * kTileRows;
-    args.bounds_stride = 2 * plan_.mc * static_cast<std::int64_t>(sizeof(float));
-    if (block.step == 0) std::fill_n(args.unit_exponent, kTileRows, static_cast<double>(kNoUnitExponent));
+    args.bounds = bounds(0) + tile * kTileRows;
+    args.bound_stride = bound_stride();
+    args.segment_stride = kRowBounds * bound_stride();
+    // With a given C a row of zeros is no row of zero accumulators: one below kNoUnitExponent says so.
+    if (block.step == 0) {
+      std::fill_n(args.unit_exponent, kTileRows, static_cast<double>(kNoUnitExponent - (spec_.accumulate ? 1 : 0)));
+    }
     if (rows < kTileRows) {  // rows that do not exist: zeros, always certified
       std::memset(args.tiles, 0, static_cast<std::size_t>(block.steps * kHalfSteps * kTileBytes));
+      constexpr float kInfinity = std::numeric_limits<float>::infinity();
+      const float of_no_row[kRowBounds] = {0.0f, std::ldexp(1.0f, kNoUnitExponent), 0.0f, -kInfinity, kInfinity};
       for (std::int64_t s = 0; s < segments_of(block.steps); ++s) {
-        std::fill_n(norms(s) + tile * kTileRows, kTileRows, 0.0f);
-        std::fill_n(units(s) + tile * kTileRows, kTileRows, std::ldexp(1.0f, kNoUnitExponent));
+        for (std::int64_t bound = 0; bound < kRowBounds; ++bound)
+          std::fill_n(bounds(s) + bound * plan_.mc + tile * kTileRows, kTileRows, of_no_row[bound]);
       }
     }
     kernels_.prepare.entry<AmxPrepareFunction>()(&args);
   }
 
-  void decode_panels(const Block& block, std::int64_t column_block, std::int64_t segment, std::int64_t steps,
-                     std::uint8_t* b_tiles) {
+  std::int64_t step_index(const Block& block, const Segment& segment, std::int64_t side) const {
+    return (2 * segment.c + side) * plan_.steps + block.step + segment.index * kSegmentSteps;
+  }
+
+  void decode_panels(const Block& block, const Segment& segment, std::uint8_t* b_tiles) {
     for (std::int64_t side = 0; side < 2; ++side) {
-      const std::int64_t panel = 2 * column_block + side;
-      if (panel >= plan_.panels) {
-        for (std::int64_t h = 0; h < steps * kHalfSteps; ++h)
+      if (side >= panels_of(segment.c)) {
+        for (std::int64_t h = 0; h < segment.steps * kHalfSteps; ++h)
           std::memset(b_tiles + (2 * h + side) * kTileBytes, 0, kTileBytes);
         continue;
       }
-      const std::int64_t index = panel * plan_.steps + block.step + segment * kSegmentSteps;
+      const std::int64_t index = step_index(block, segment, side);
       AmxDecodeArgs args{};
       args.codes = packed_ + index * kPanelCodeBytes;
       args.scales = packed_ + streams_.scales_offset + index * panel_scale_bytes(spec_.format);
-      args.steps = steps;
+      args.steps = segment.steps;
       args.tiles = b_tiles + side * kTileBytes;
       kernels_.decode.entry<AmxDecodeFunction>()(&args);
     }
   }
 
-  SegmentBound segment_bound(std::int64_t panel, std::int64_t segment) const {
-    if (panel >= plan_.panels) return {0.0f, std::ldexp(1.0f, kNoUnitExponent)};
-    const auto* bounds = reinterpret_cast<const SegmentBound*>(packed_ + streams_.segments_offset);
-    return bounds[panel * segments_of(plan_.steps) + segment];
+  const PanelCertificate* certificates(std::int64_t index) const {
+    return reinterpret_cast<const PanelCertificate*>(packed_ + streams_.certificates_offset) + index;
+  }
+
+  // A panel's bounds over the segment, for both kernels.
+  void fill_bounds(const Block& block, const Segment& segment, AmxBlockArgs& whole, AmxStepsArgs& steps) const {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    for (std::int64_t side = 0; side < 2; ++side) {
+      float reach = 0, emax = -kInfinity, emin = kInfinity;
+      whole.b_unit[side] = std::ldexp(1.0f, kNoUnitExponent);
+      if (side < panels_of(segment.c)) {
+        const PanelCertificate* certificate = certificates(step_index(block, segment, side));
+        whole.b_norm[side] = certificate->segment_norm;
+        whole.b_unit[side] =
+            certificate->unit_exponent == kNeverUnit ? 0.0f : std::ldexp(1.0f, certificate->unit_exponent);
+        for (std::int64_t s = 0; s < segment.steps; ++s, ++certificate) {
+          reach = std::max(reach, certificate->reach);
+          const int largest = *std::max_element(certificate->emax, certificate->emax + kPanelCols) - 128;
+          emax = std::max(emax, static_cast<float>(largest));
+          if (certificate->emin != kNoEmin) emin = std::min(emin, static_cast<float>(certificate->emin));
+        }
+      }
+      steps.b_norm[side] = whole.b_norm[side];
+      steps.b_reach[side] = reach;
+      steps.b_emax[side] = emax;
+      steps.b_emin[side] = emin;
+    }
   }
 
   void column_block(const Block& block, std::int64_t c, std::uint8_t* b_tiles, Counts& counts) {
-    std::uint8_t refused[512 / 32];
-    for (std::int64_t segment = 0; segment < segments_of(block.steps); ++segment) {
-      const std::int64_t steps = std::min<std::int64_t>(kSegmentSteps, block.steps - segment * kSegmentSteps);
-      decode_panels(block, c, segment, steps, b_tiles);
+    std::uint8_t refused[kMaxRows / 32];
+    if (block.step == 0 && spec_.accumulate) read_accumulators(block, c);
+    for (std::int64_t index = 0; index < segments_of(block.steps); ++index) {
+      const Segment segment{c, index, std::min<std::int64_t>(kSegmentSteps, block.steps - index * kSegmentSteps),
+                            block.step == 0 && index == 0 && !spec_.accumulate};
+      decode_panels(block, segment, b_tiles);
       AmxBlockArgs args{};
-      args.a = tiles_ + segment * kSegmentSteps * kHalfSteps * kTileBytes;
+      AmxStepsArgs steps{};
+      fill_bounds(block, segment, args, steps);
+      args.a = tiles_ + index * kSegmentSteps * kHalfSteps * kTileBytes;
       args.a_stride = block.steps * kHalfSteps * kTileBytes;
       args.b = b_tiles;
       args.acc = accumulators(2 * c);
       args.acc_stride = plan_.mc * 64;
       args.row_tiles = block.row_tiles();
-      args.half_steps = steps * kHalfSteps;
-      args.norms = norms(segment);
-      args.units = units(segment);
+      args.half_steps = segment.steps * kHalfSteps;
+      args.bounds = bounds(index);
+      args.bound_stride = bound_stride();
       for (std::int64_t side = 0; side < 2; ++side) {
-        const SegmentBound bound = segment_bound(2 * c + side, block.step / kSegmentSteps + segment);
-        args.b_norm[side] = bound.norm;
-        args.b_unit[side] = bound.unit;
+        const std::int64_t next = step_index(block, segment, std::min(side, panels_of(c) - 1)) + segment.steps;
+        args.upcoming[side] = packed_ + next * kPanelCodeBytes;
       }
       args.refused = refused;
-      args.first = block.step == 0 && segment == 0 ? 1 : 0;
-      kernels_.block.entry<AmxBlockFunction>()(&args);
+      args.first = segment.first ? 1 : 0;
+      if (may_try_segments(steps)) {
+        kernels_.block.entry<AmxBlockFunction>()(&args);
+      } else {
+        std::memset(refused, 1, sizeof refused);
+      }
       for (std::int64_t pair = 0; pair < (args.row_tiles + 1) / 2; ++pair) {
-        const std::int64_t rows = std::min<std::int64_t>(32, block.rows - 32 * pair);
-        const std::int64_t panels = std::min<std::int64_t>(2, plan_.panels - 2 * c);
         if (refused[pair] == 0) {
-          counts.segment += rows * steps * panels;
+          counts.segment += std::min<std::int64_t>(32, block.rows - 32 * pair) * segment.steps * panels_of(c);
         } else {
-          counts.general += step_by_step(block, c, segment, steps, pair, rows, args.first != 0);
+          counts.general += step_by_step(block, segment, pair, args, steps);
         }
       }
     }
     if (block.step + block.steps == plan_.steps) write_outputs(block, c);
   }
 
-  // A pair of row tiles that is not certified over the segment: the AVX-512 kernel, which certifies step by
-  // step or takes the general path. Its operands are made once for all column blocks.
-  std::int64_t step_by_step(const Block& block, std::int64_t c, std::int64_t segment, std::int64_t steps,
-                            std::int64_t pair, std::int64_t rows, bool first) {
-    ActivationStep* exact = exact_steps_ + (pair * plan_.kc + segment * kSegmentSteps) * 32;
-    std::atomic<std::uint8_t>& ready =
-        exact_ready_[static_cast<std::size_t>(pair * segments_of(plan_.kc) + segment)];
-    if (ready.load(std::memory_order_acquire) == 0) {
-      const std::lock_guard lock(exact_mutex_);
-      if (ready.load(std::memory_order_relaxed) == 0) {
-        for (std::int64_t s = 0; s < steps; ++s) {
-          prepare_activations(a_, block.row + 32 * pair, rows, block.step + segment * kSegmentSteps + s,
-                              exact + 32 * s);
-        }
-        ready.store(1, std::memory_order_release);
-      }
+  // Theorem 2 needs chains that start from zero; without certificates, tiles need scales that they can hold.
+  bool may_try_segments(const AmxStepsArgs& steps) const {
+    if (exact()) return !spec_.accumulate;
+    return std::isfinite(steps.b_reach[0]) && std::isfinite(steps.b_reach[1]);
+  }
+
+  // A pair of row tiles that is not certified over the segment: step by step on tiles, and rows that are not
+  // certified there either on the AVX-512 kernel, which certifies single vectors or takes the general path.
+  std::int64_t step_by_step(const Block& block, const Segment& segment, std::int64_t pair,
+                            const AmxBlockArgs& whole, AmxStepsArgs& args) {
+    args.a = whole.a + 2 * pair * whole.a_stride;
+    args.a_stride = whole.a_stride;
+    args.b = whole.b;
+    args.acc = whole.acc + 32 * pair * kPanelCols;
+    args.acc_stride = whole.acc_stride;
+    args.row_tiles = std::min<std::int64_t>(2, whole.row_tiles - 2 * pair);
+    args.panels = panels_of(segment.c);
+    args.steps = segment.steps;
+    args.bounds = whole.bounds + 32 * pair;
+    args.bound_stride = whole.bound_stride;
+    args.first = whole.first;
+    for (std::int64_t side = 0; side < args.panels; ++side) {
+      const std::int64_t columns = spec_.n - (2 * segment.c + side) * kPanelCols;
+      args.dead[side] = columns >= kPanelCols ? 0 : static_cast<std::uint16_t>(0xffff << columns);
     }
+    kernels_.steps.entry<AmxStepsFunction>()(&args);
     std::int64_t general = 0;
-    for (std::int64_t panel = 2 * c; panel < std::min(plan_.panels, 2 * c + 2); ++panel) {
-      float* acc = accumulators(panel) + 32 * pair * kPanelCols;
-      if (first) std::memset(acc, 0, static_cast<std::size_t>(rows * 64));
-      const std::int64_t index = panel * plan_.steps + block.step + segment * kSegmentSteps;
-      ExactPanelArgs args = panel_args(panel, acc, rows);
-      args.a = exact;
-      args.a_stride = 32 * static_cast<std::int64_t>(sizeof(ActivationStep));
-      args.codes = packed_ + index * kPanelCodeBytes;
-      args.scales = packed_ + streams_.scales_offset + index * panel_scale_bytes(spec_.format);
-      args.certificates =
-          reinterpret_cast<const PanelCertificate*>(packed_ + streams_.certificates_offset) + index;
-      args.steps = steps;
-      panel_kernel_(&args);
-      general += args.general_vectors;
+    for (std::int64_t side = 0; side < args.panels; ++side) {
+      for (std::int64_t t = 0; t < args.row_tiles; ++t) {
+        const std::int64_t first_row = 32 * pair + kTileRows * t;
+        const auto rows = static_cast<int>(std::min<std::int64_t>(kTileRows, block.rows - first_row));
+        const unsigned refused = args.refused[side][t] & ((1u << rows) - 1);
+        for (unsigned left = refused; left != 0; left &= left - 1)
+          general += exact_row(block, segment, side, first_row + std::countr_zero(left));
+      }
     }
     return general;
   }
 
-  ExactPanelArgs panel_args(std::int64_t panel, float* acc, std::int64_t rows) const {
+  // The operands of one row are made once for all column blocks.
+  const ActivationStep* exact_operands(const Block& block, const Segment& segment, std::int64_t row) {
+    ActivationStep* steps = exact_steps_ + row * plan_.kc + segment.index * kSegmentSteps;
+    std::atomic<std::uint8_t>& ready =
+        exact_ready_[static_cast<std::size_t>(row * segments_of(plan_.kc) + segment.index)];
+    if (ready.load(std::memory_order_acquire) == 0) {
+      const std::lock_guard lock(exact_mutex_);
+      if (ready.load(std::memory_order_relaxed) == 0) {
+        for (std::int64_t s = 0; s < segment.steps; ++s) {
+          prepare_activations(a_, block.row + row, 1, block.step + segment.index * kSegmentSteps + s, steps + s);
+        }
+        ready.store(1, std::memory_order_release);
+      }
+    }
+    return steps;
+  }
+
+  std::int64_t exact_row(const Block& block, const Segment& segment, std::int64_t side, std::int64_t row) {
+    float* acc = accumulators(2 * segment.c + side) + row * kPanelCols;
+    if (segment.first) std::memset(acc, 0, 64);
+    const std::int64_t index = step_index(block, segment, side);
+    ExactPanelArgs args = panel_args(acc, 1);
+    args.a = exact_operands(block, segment, row);
+    args.a_stride = static_cast<std::int64_t>(sizeof(ActivationStep));
+    args.codes = packed_ + index * kPanelCodeBytes;
+    args.scales = packed_ + streams_.scales_offset + index * panel_scale_bytes(spec_.format);
+    args.certificates = certificates(index);
+    args.steps = segment.steps;
+    panel_kernel_(&args);
+    return args.general_vectors;
+  }
+
+  ExactPanelArgs panel_args(float* acc, std::int64_t rows) const {
     static constexpr float kNoBias[kPanelCols] = {};
     ExactPanelArgs args{};
     args.acc = acc;
@@ -314,19 +403,31 @@ class AmxRun {
     args.bias = kNoBias;
     args.d = operands_.d;
     args.alpha = operands_.alpha;
-    (void)panel;
     return args;
+  }
+
+  void read_accumulators(const Block& block, std::int64_t c) {
+    const std::int64_t stride = operands_.c_stride != 0 ? operands_.c_stride : spec_.n;
+    for (std::int64_t panel = 2 * c; panel < 2 * c + panels_of(c); ++panel) {
+      const std::int64_t column = panel * kPanelCols,
+                         columns = std::min<std::int64_t>(kPanelCols, spec_.n - column);
+      std::memset(accumulators(panel), 0, static_cast<std::size_t>(plan_.mc * 64));
+      for (std::int64_t row = 0; row < block.rows; ++row) {
+        std::memcpy(accumulators(panel) + row * kPanelCols, operands_.c + (block.row + row) * stride + column,
+                    static_cast<std::size_t>(columns) * sizeof(float));
+      }
+    }
   }
 
   void write_outputs(const Block& block, std::int64_t c) {
     const std::int64_t stride = operands_.d_stride != 0 ? operands_.d_stride : spec_.n;
-    for (std::int64_t panel = 2 * c; panel < std::min(plan_.panels, 2 * c + 2); ++panel) {
+    for (std::int64_t panel = 2 * c; panel < 2 * c + panels_of(c); ++panel) {
       const std::int64_t column = panel * kPanelCols,
                          columns = std::min<std::int64_t>(kPanelCols, spec_.n - column);
       float bias[kPanelCols] = {};
       if (spec_.bias)
         std::memcpy(bias, operands_.bias + column, static_cast<std::size_t>(columns) * sizeof(float));
-      ExactPanelArgs args = panel_args(panel, accumulators(panel), block.rows);
+      ExactPanelArgs args = panel_args(accumulators(panel), block.rows);
       args.bias = bias;
       args.d =
           static_cast<std::uint8_t*>(operands_.d) + (block.row * stride + column) * bytes_of(spec_.output);
@@ -352,16 +453,17 @@ class AmxRun {
   bool out_of_memory_ = false;
 };
 
-class ExactAmx final : public GemmKernel {
+class AmxGemm final : public GemmKernel {
  public:
-  ExactAmx(const GemmSpec& spec, std::shared_ptr<const AmxKernels> kernels,
+  AmxGemm(const GemmSpec& spec, std::shared_ptr<const AmxKernels> kernels,
            std::shared_ptr<const GemmKernel> panels)
       : spec_(spec), kernels_(std::move(kernels)), panels_(std::move(panels)) {}
 
   KernelCode code() const override {
-    return {gemm_kernel_name(spec_, "32x32x512", "amx_bf16"),
+    const bool fast = spec_.numerics == Numerics::fast;
+    return {gemm_kernel_name(spec_, "32x32x256", fast ? "amx_bf16_fast" : "amx_bf16"),
             "amx",
-            std::string("bit_exact(") + tensor_core_model(spec_.format) + ")",
+            fast ? "fast" : std::string("bit_exact(") + tensor_core_model(spec_.format) + ")",
             kernels_->block.bytes(),
             kernels_->notes.registers,
             kernels_->notes.budget};
@@ -391,21 +493,19 @@ class ExactAmx final : public GemmKernel {
 
 }  // namespace
 
-const char* exact_amx_refusal(const GemmSpec& spec) {
+const char* amx_refusal(const GemmSpec& spec) {
   if (spec.activations != Activations::same) return "takes quantised activations only";
-  // A given C need not be a multiple of the products' unit, which the segment certificate rests on.
-  if (spec.accumulate) return "its certificates hold for chains that start from zero";
   return nullptr;
 }
 
-Result<std::shared_ptr<const GemmKernel>> make_exact_amx(const GemmSpec& spec) {
-  static KernelCache<Format, AmxKernels> cache;
-  auto kernels = cache.get(spec.format, generate_kernels);
+Result<std::shared_ptr<const GemmKernel>> make_amx(const GemmSpec& spec) {
+  static KernelCache<AmxKey, AmxKernels> cache;
+  auto kernels = cache.get({spec.format, spec.numerics == Numerics::blackwell}, generate_kernels);
   if (!kernels.ok()) return kernels.failure();
   auto panels = make_exact_vnni(spec);
   if (!panels.ok()) return panels.failure();
   return std::shared_ptr<const GemmKernel>(
-      std::make_shared<ExactAmx>(spec, std::move(*kernels), std::move(*panels)));
+      std::make_shared<AmxGemm>(spec, std::move(*kernels), std::move(*panels)));
 }
 
 }  // namespace fourge::jit
