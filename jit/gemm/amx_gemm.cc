@@ -302,10 +302,7 @@ class AmxRun {
       args.half_steps = segment.steps * kHalfSteps;
       args.bounds = bounds(index);
       args.bound_stride = bound_stride();
-      for (std::int64_t side = 0; side < 2; ++side) {
-        const std::int64_t next = step_index(block, segment, std::min(side, panels_of(c) - 1)) + segment.steps;
-        args.upcoming[side] = packed_ + next * kPanelCodeBytes;
-      }
+      fetch_ahead(block, segment, args);
       args.refused = refused;
       args.first = segment.first ? 1 : 0;
       if (may_try_segments(steps)) {
@@ -314,14 +311,32 @@ class AmxRun {
         std::memset(refused, 1, sizeof refused);
       }
       for (std::int64_t pair = 0; pair < (args.row_tiles + 1) / 2; ++pair) {
-        if (refused[pair] == 0) {
-          counts.segment += std::min<std::int64_t>(32, block.rows - 32 * pair) * segment.steps * panels_of(c);
-        } else {
-          counts.general += step_by_step(block, segment, pair, args, steps);
-        }
+        if (refused[pair] != 0) continue;
+        counts.segment += std::min<std::int64_t>(32, block.rows - 32 * pair) * segment.steps * panels_of(c);
       }
+      if (std::find(refused, refused + (args.row_tiles + 1) / 2, 1) != refused + (args.row_tiles + 1) / 2)
+        counts.general += step_by_step(block, segment, args, steps);
     }
     if (block.step + block.steps == plan_.steps) write_outputs(block, c);
+  }
+
+  // Spread over the segments of the block: the accumulators of the next column block and, at the last steps, the
+  // outputs of this one.
+  void fetch_ahead(const Block& block, const Segment& segment, AmxBlockArgs& args) {
+    for (std::int64_t side = 0; side < 2; ++side) {
+      const std::int64_t next =
+          step_index(block, segment, std::min(side, panels_of(segment.c) - 1)) + segment.steps;
+      args.upcoming[side] = packed_ + next * kPanelCodeBytes;
+    }
+    const std::int64_t rounds = (args.row_tiles + 1) / 2 * kSegmentSteps * kHalfSteps, done = segment.index * rounds;
+    const auto* acc = reinterpret_cast<const std::uint8_t*>(args.acc);
+    args.upcoming_acc = acc + 2 * args.acc_stride + done % (2 * plan_.mc) * 128;
+    args.upcoming_d = acc;
+    if (block.step + block.steps != plan_.steps) return;
+    const std::int64_t stride = (operands_.d_stride != 0 ? operands_.d_stride : spec_.n) * bytes_of(spec_.output);
+    args.upcoming_d = static_cast<const std::uint8_t*>(operands_.d) + (block.row + done % block.rows) * stride +
+                      2 * segment.c * kPanelCols * bytes_of(spec_.output);
+    args.upcoming_d_stride = stride;
   }
 
   // Theorem 2 needs chains that start from zero; without certificates, tiles need scales that they can hold.
@@ -332,18 +347,21 @@ class AmxRun {
 
   // A pair of row tiles that is not certified over the segment: step by step on tiles, and rows that are not
   // certified there either on the AVX-512 kernel, which certifies single vectors or takes the general path.
-  std::int64_t step_by_step(const Block& block, const Segment& segment, std::int64_t pair,
-                            const AmxBlockArgs& whole, AmxStepsArgs& args) {
-    args.a = whole.a + 2 * pair * whole.a_stride;
+  std::int64_t step_by_step(const Block& block, const Segment& segment, const AmxBlockArgs& whole,
+                            AmxStepsArgs& args) {
+    std::uint16_t refused[kMaxRows / kTileRows][2];
+    args.a = whole.a;
     args.a_stride = whole.a_stride;
     args.b = whole.b;
-    args.acc = whole.acc + 32 * pair * kPanelCols;
+    args.acc = whole.acc;
     args.acc_stride = whole.acc_stride;
-    args.row_tiles = std::min<std::int64_t>(2, whole.row_tiles - 2 * pair);
+    args.row_tiles = whole.row_tiles;
     args.panels = panels_of(segment.c);
     args.steps = segment.steps;
-    args.bounds = whole.bounds + 32 * pair;
+    args.chosen = whole.refused;
+    args.bounds = whole.bounds;
     args.bound_stride = whole.bound_stride;
+    args.refused = refused[0];
     args.first = whole.first;
     for (std::int64_t side = 0; side < args.panels; ++side) {
       const std::int64_t columns = spec_.n - (2 * segment.c + side) * kPanelCols;
@@ -351,12 +369,12 @@ class AmxRun {
     }
     kernels_.steps.entry<AmxStepsFunction>()(&args);
     std::int64_t general = 0;
-    for (std::int64_t side = 0; side < args.panels; ++side) {
-      for (std::int64_t t = 0; t < args.row_tiles; ++t) {
-        const std::int64_t first_row = 32 * pair + kTileRows * t;
-        const auto rows = static_cast<int>(std::min<std::int64_t>(kTileRows, block.rows - first_row));
-        const unsigned refused = args.refused[side][t] & ((1u << rows) - 1);
-        for (unsigned left = refused; left != 0; left &= left - 1)
+    for (std::int64_t t = 0; t < args.row_tiles; ++t) {
+      if (args.chosen[t / 2] == 0) continue;
+      const std::int64_t first_row = kTileRows * t;
+      const auto rows = static_cast<int>(std::min<std::int64_t>(kTileRows, block.rows - first_row));
+      for (std::int64_t side = 0; side < args.panels; ++side) {
+        for (unsigned left = refused[t][side] & ((1u << rows) - 1); left != 0; left &= left - 1)
           general += exact_row(block, segment, side, first_row + std::countr_zero(left));
       }
     }

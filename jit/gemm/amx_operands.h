@@ -75,27 +75,32 @@ struct AmxBlockArgs {
   std::int64_t bound_stride;
   float b_norm[2], b_unit[2];      // the largest norm, the smallest unit of each panel
   const std::uint8_t* upcoming[2];  // packed codes of the next segment, by panel: fetched into L2 on the way
+  // Lines to come, two for every round of K = 32: accumulators of the next column block, outputs of this one.
+  const std::uint8_t* upcoming_acc;
+  const std::uint8_t* upcoming_d;
+  std::int64_t upcoming_d_stride;
   std::uint8_t* refused;       // [ceil(row_tiles / 2)]: 1 where not certified; acc is untouched there
   std::int32_t first;          // 1: acc counts as zero and is not read
   std::int32_t unused;
 };
 using AmxBlockFunction = void (*)(const AmxBlockArgs*);
 
-/// acc += A B over one segment, step by step, for 1 or 2 row tiles by 2 panels, where theorem 3 certifies.
+/// acc += A B over one segment, step by step, for the chosen pairs of row tiles, where theorem 3 certifies.
 struct AmxStepsArgs {
   const std::uint8_t* a;  // as AmxBlockArgs
   std::int64_t a_stride;
   const std::uint8_t* b;
   float* acc;
   std::int64_t acc_stride;
-  std::int64_t row_tiles;  // 1 or 2
-  std::int64_t panels;     // 1 or 2
-  std::int64_t steps;      // >= 1
-  const float* bounds;     // [bound][row_tiles * 16]
+  std::int64_t row_tiles;
+  std::int64_t panels;         // 1 or 2
+  std::int64_t steps;          // >= 1
+  const std::uint8_t* chosen;  // [ceil(row_tiles / 2)]: 0 passes over the pair
+  const float* bounds;         // [bound][row_tiles * 16]
   std::int64_t bound_stride;
+  std::uint16_t* refused;      // out, [row tile][2 panels]: rows that are not certified; their acc is untouched
   float b_norm[2], b_reach[2], b_emax[2], b_emin[2];  // of each panel: the largest three, the smallest emin
   std::uint16_t dead[2];         // by panel: columns that do not exist
-  std::uint16_t refused[2][2];   // out, [panel][row tile]: rows that are not certified; their acc is untouched
   std::int32_t first;            // 1: acc counts as zero and is not read
 };
 using AmxStepsFunction = void (*)(AmxStepsArgs*);

@@ -42,6 +42,10 @@ void AmxBlockGenerator::load_arguments() {
     mov(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming) + 8 * static_cast<std::size_t>(panel)]);
     mov(upcoming_of(panel), upcoming);
   }
+  mov(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming_acc)]);
+  mov(upcoming_of(kAcc), upcoming);
+  mov(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming_d)]);
+  mov(upcoming_of(kOutputs), upcoming);
   mov(refused_flag, ptr[args + offsetof(AmxBlockArgs, refused)]);
   mov(row_bytes, 64);
   vpbroadcastd(magnitude_mask, ptr[rip + magnitude_mask_]);
@@ -158,7 +162,6 @@ void AmxBlockGenerator::multiply(int row_tiles) {
   add(a_1, ptr[args + offsetof(AmxBlockArgs, a_stride)]);
   mov(b_row, b);
   mov(half_steps_left, ptr[args + offsetof(AmxBlockArgs, half_steps)]);
-  mov(upcoming, upcoming_of(0));
   align(32);
   L(next);
   tileloadd(b_tile(0), ptr[b_row + row_bytes]);
@@ -172,15 +175,31 @@ void AmxBlockGenerator::multiply(int row_tiles) {
     tdpbf16ps(acc_tile(1, 1), a_tile(1), b_tile(1));
     add(a_1, kTileBytes);
   }
-  prefetcht1(ptr[upcoming]);
-  add(upcoming, 64);
+  fetch_ahead();
   add(a_0, kTileBytes);
   add(b_row, 2 * kTileBytes);
   dec(half_steps_left);
   jnz(next, T_NEAR);
-  mov(a_0, upcoming_of(1));
-  mov(upcoming_of(0), a_0);
-  mov(upcoming_of(1), upcoming);
+  mov(a_0, upcoming_of(0));
+  mov(upcoming, upcoming_of(1));
+  mov(upcoming_of(0), upcoming);
+  mov(upcoming_of(1), a_0);
+}
+
+// What the next calls will touch first, from L3 or memory towards L2: five lines a round.
+void AmxBlockGenerator::fetch_ahead() {
+  mov(upcoming, upcoming_of(0));
+  prefetcht1(ptr[upcoming]);
+  add(upcoming, 64);
+  mov(upcoming_of(0), upcoming);
+  mov(upcoming, upcoming_of(kAcc));
+  for (int line = 0; line < 2; ++line) prefetcht1(ptr[upcoming + 64 * line]);
+  add(upcoming, 128);
+  mov(upcoming_of(kAcc), upcoming);
+  mov(upcoming, upcoming_of(kOutputs));
+  for (int line = 0; line < 2; ++line) prefetcht1(ptr[upcoming + 64 * line]);
+  add(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming_d_stride)]);
+  mov(upcoming_of(kOutputs), upcoming);
 }
 
 void AmxBlockGenerator::store_accumulators(int row_tiles) {

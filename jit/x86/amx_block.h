@@ -51,8 +51,10 @@ class AmxBlockGenerator : public X86Generator {
   const Xbyak::Reg64 refused_flag = rbx, a_0 = r12, a_1 = r13, b_row = r14, half_steps_left = r15,
                      row_bytes = rax;
 
-  // Stack: thresholds [panel][row tile][16], then the two panels' upcoming codes.
-  static constexpr int kThresholdBytes = 4 * 64;
+  void fetch_ahead();
+
+  // Stack: thresholds [panel][row tile][16], then the upcoming codes of two panels, accumulators, outputs.
+  static constexpr int kThresholdBytes = 4 * 64, kAcc = 2, kOutputs = 3;
   Xbyak::Address upcoming_of(int turn) { return qword[rsp + kThresholdBytes + 8 * turn]; }
   Xbyak::Address threshold_of(int panel, int row_tile) { return zword[rsp + 64 * (2 * panel + row_tile)]; }
   Xbyak::Address threshold_of(int panel, int row_tile, int row) {

@@ -14,13 +14,14 @@ namespace {
 constexpr std::uint8_t kLess = 0x11, kLessOrEqual = 0x12, kGreaterOrEqual = 0x1d;
 constexpr std::uint8_t kSmallestMagnitude = 0x0a;  // vrangeps: the smaller magnitude, sign cleared
 constexpr int kAllRows = 0xffff;
+constexpr int kChains = 4;
 
 }  // namespace
 
 void AmxStepsGenerator::generate() {
   prologue(kLocal);
   load_arguments();
-  panel_loop();
+  row_tile_loop();
   tilerelease();
   epilogue();
   emit_constant_pool();
@@ -32,39 +33,48 @@ void AmxStepsGenerator::load_arguments() {
   mov(dword[rsp + kSaved], 0x7f80);
   ldmxcsr(dword[rsp + kSaved]);
   mov(row_bytes, 64);
-  mov(panel_args, args);
-  lea(refused_out, ptr[args + offsetof(AmxStepsArgs, refused)]);
-  mov(panels_left, ptr[args + offsetof(AmxStepsArgs, panels)]);
-  mov(b, ptr[args + offsetof(AmxStepsArgs, b)]);
+  mov(refused_out, ptr[args + offsetof(AmxStepsArgs, refused)]);
+  mov(a, ptr[args + offsetof(AmxStepsArgs, a)]);
   mov(acc, ptr[args + offsetof(AmxStepsArgs, acc)]);
+  mov(bounds, ptr[args + offsetof(AmxStepsArgs, bounds)]);
+  xor_(tile_index, tile_index);
 }
 
-void AmxStepsGenerator::panel_loop() {
-  Label next_panel, next_tile;
+void AmxStepsGenerator::row_tile_loop() {
+  Label next_tile, next_panel, passed_over;
+  L(next_tile);
+  mov(panel_args, tile_index);
+  shr(panel_args, 1);
+  add(panel_args, ptr[args + offsetof(AmxStepsArgs, chosen)]);
+  cmp(byte[panel_args], 0);
+  je(passed_over, T_NEAR);
+  mov(saved(1), acc);
+  mov(saved(2), a);
+  mov(b, ptr[args + offsetof(AmxStepsArgs, b)]);
+  mov(panel_args, args);
+  mov(panels_left, ptr[args + offsetof(AmxStepsArgs, panels)]);
   L(next_panel);
   mov(saved(0), b);
-  mov(saved(1), acc);
-  mov(a, ptr[args + offsetof(AmxStepsArgs, a)]);
-  mov(bounds, ptr[args + offsetof(AmxStepsArgs, bounds)]);
-  mov(tiles_left, ptr[args + offsetof(AmxStepsArgs, row_tiles)]);
-  L(next_tile);
-  mov(saved(2), a);
   tile();
   mov(a, saved(2));
   mov(b, saved(0));
+  add(b, kTileBytes);
+  add(acc, ptr[args + offsetof(AmxStepsArgs, acc_stride)]);
+  add(panel_args, 4);
+  add(refused_out, 2);
+  dec(panels_left);
+  jnz(next_panel, T_NEAR);
+  mov(acc, saved(1));
+  sub(refused_out, ptr[args + offsetof(AmxStepsArgs, panels)]);
+  sub(refused_out, ptr[args + offsetof(AmxStepsArgs, panels)]);
+  L(passed_over);
+  add(refused_out, 4);
   add(a, ptr[args + offsetof(AmxStepsArgs, a_stride)]);
   add(acc, 64 * kTileRows);
   add(bounds, 4 * kTileRows);
-  add(refused_out, 2);
-  dec(tiles_left);
-  jnz(next_tile, T_NEAR);
-  add(b, kTileBytes);
-  mov(acc, saved(1));
-  add(acc, ptr[args + offsetof(AmxStepsArgs, acc_stride)]);
-  add(panel_args, 4);
-  lea(refused_out, ptr[args + offsetof(AmxStepsArgs, refused) + 4]);
-  dec(panels_left);
-  jnz(next_panel, T_NEAR);
+  inc(tile_index);
+  cmp(tile_index, ptr[args + offsetof(AmxStepsArgs, row_tiles)]);
+  jl(next_tile, T_NEAR);
 }
 
 // 16 rows x 16 columns over the segment.
@@ -116,10 +126,10 @@ void AmxStepsGenerator::row_bounds() {
   mov(b, saved(0));
 }
 
-// inside <- |c| < upper in all rows.
+// inside <- |c| < upper in all rows, in four chains.
 void AmxStepsGenerator::load_accumulators() {
   Label read, loaded;
-  kxnorw(inside, inside, inside);
+  for (int chain = 0; chain < kChains; ++chain) kxnorw(inside(chain), inside(chain), inside(chain));
   cmp(dword[args + offsetof(AmxStepsArgs, first)], 0);
   je(read, T_NEAR);
   for (int row = 0; row < kTileRows; ++row) {
@@ -131,7 +141,7 @@ void AmxStepsGenerator::load_accumulators() {
   for (int row = 0; row < kTileRows; ++row) {
     vmovaps(c(row), ptr[acc + 64 * row]);
     vandps(smallest(row), c(row), pool_word(magnitude_mask_));
-    vcmpps(inside | inside, smallest(row), upper_of(row), kLess);
+    vcmpps(inside(row % kChains) | inside(row % kChains), smallest(row), upper_of(row), kLess);
   }
   L(loaded);
 }
@@ -186,14 +196,18 @@ void AmxStepsGenerator::add_step(const Reg64& source) {
 // To by_row unless every row is certified.
 void AmxStepsGenerator::check_rows(const Label& by_row) {
   mov(rdx, saved(3));
-  for (int row = 0; row < kTileRows; ++row) vcmpps(inside | inside, smallest(row), lower_of(row), kGreaterOrEqual);
+  for (int row = 0; row < kTileRows; ++row)
+    vcmpps(inside(row % kChains) | inside(row % kChains), smallest(row), lower_of(row), kGreaterOrEqual);
+  kandw(inside(0), inside(0), inside(1));
+  kandw(inside(2), inside(2), inside(3));
+  kandw(inside(0), inside(0), inside(2));
   mov(refused_rows, panel_args.cvt32());
   sub(refused_rows, args.cvt32());
   shr(refused_rows, 1);  // 2 bytes a panel in `dead`
   movzx(refused_rows, word[args + rsi + offsetof(AmxStepsArgs, dead)]);
   kmovw(dead, refused_rows);
-  korw(inside, inside, dead);
-  kortestw(inside, inside);
+  korw(inside(0), inside(0), dead);
+  kortestw(inside(0), inside(0));
   jnc(by_row, T_NEAR);
   cmp(fit_rows, kAllRows);
   jne(by_row, T_NEAR);
@@ -210,17 +224,17 @@ void AmxStepsGenerator::store_certified_rows() {
     Label refused, store, next;
     bt(fit_rows, static_cast<std::uint8_t>(row));
     jnc(refused);
-    vcmpps(inside, smallest(row), lower_of(row), kGreaterOrEqual);
-    korw(inside, inside, dead);
-    kortestw(inside, inside);
+    vcmpps(inside(0), smallest(row), lower_of(row), kGreaterOrEqual);
+    korw(inside(0), inside(0), dead);
+    kortestw(inside(0), inside(0));
     jnc(refused);
     cmp(dword[args + offsetof(AmxStepsArgs, first)], 0);
     jne(store);
     vmovaps(smallest(row), ptr[acc + 64 * row]);
     vandps(smallest(row), smallest(row), pool_word(magnitude_mask_));
-    vcmpps(inside, smallest(row), upper_of(row), kLess);
-    korw(inside, inside, dead);
-    kortestw(inside, inside);
+    vcmpps(inside(0), smallest(row), upper_of(row), kLess);
+    korw(inside(0), inside(0), dead);
+    kortestw(inside(0), inside(0));
     jnc(refused);
     L(store);
     vmovaps(ptr[acc + 64 * row], c(row));

@@ -18,7 +18,7 @@ class AmxStepsGenerator : public X86Generator {
 
   // Phases, in emission order.
   void load_arguments();
-  void panel_loop();
+  void row_tile_loop();
   void tile();
   void row_bounds();
   void load_accumulators();
@@ -36,7 +36,8 @@ class AmxStepsGenerator : public X86Generator {
   // Before the accumulators are loaded; one lane a row.
   const Xbyak::Zmm reach = zmm0, emax = zmm1, emin = zmm2, norm = zmm3, one = zmm4, lower = zmm5,
                    upper = zmm6;
-  const Xbyak::Opmask fit = k1, inside = k2, dead = k3;
+  const Xbyak::Opmask fit = k1, dead = k3;
+  static Xbyak::Opmask inside(int chain) { return Xbyak::Opmask(4 + chain); }  // 4 chains
 
   // Tile registers, by role.
   const Xbyak::Tmm sum = tmm0;
@@ -44,7 +45,7 @@ class AmxStepsGenerator : public X86Generator {
   static Xbyak::Tmm b_tile(int half) { return Xbyak::Tmm(3 + half); }
 
   // General registers, by role.
-  const Xbyak::Reg64 args = rdi, a = rsi, b = rdx, acc = rcx, panels_left = r8, tiles_left = r9, bounds = r10;
+  const Xbyak::Reg64 args = rdi, a = rsi, b = rdx, acc = rcx, panels_left = r8, tile_index = r9, bounds = r10;
   const Xbyak::Reg64 panel_args = r11, refused_out = rbx, a_half = r12, b_half = r13, ready_sums = r14,
                      next_sums = r15, row_bytes = rax;
   const Xbyak::Reg32 fit_rows = edx;  // where b is not needed any more
