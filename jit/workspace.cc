@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "jit/large_memory.h"
+
 namespace fourge::jit {
 namespace {
 
@@ -23,9 +25,8 @@ void* workspace(Workspace purpose, std::int64_t bytes) {
   thread_local std::array<Buffer, static_cast<std::size_t>(Workspace::kCount)> buffers;
   Buffer& buffer = buffers[static_cast<std::size_t>(purpose)];
   if (buffer.bytes < bytes) {
-    const std::int64_t rounded = (bytes + 4095) / 4096 * 4096;
-    buffer.memory.reset(std::aligned_alloc(4096, static_cast<std::size_t>(rounded)));
-    buffer.bytes = buffer.memory == nullptr ? 0 : rounded;
+    buffer.memory.reset(allocate_large(bytes));
+    buffer.bytes = buffer.memory == nullptr ? 0 : bytes;
   }
   return buffer.memory.get();
 }

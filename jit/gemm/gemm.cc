@@ -9,6 +9,7 @@
 #endif
 
 #include "jit/gemm/gemm_kernel.h"
+#include "jit/large_memory.h"
 #include "jit/registry.h"
 #include "jit/select.h"
 
@@ -38,8 +39,7 @@ Status check_matrix(const QuantizedView& matrix, Format format, std::int64_t row
 }
 
 std::shared_ptr<std::uint8_t[]> aligned_bytes(std::int64_t bytes) {
-  const auto rounded = static_cast<std::size_t>(round_up(bytes, 64));
-  auto* memory = static_cast<std::uint8_t*>(std::aligned_alloc(64, rounded));
+  auto* memory = static_cast<std::uint8_t*>(jit::allocate_large(bytes));
   return {memory, [](std::uint8_t* p) { std::free(p); }};  // NOLINT(cppcoreguidelines-no-malloc)
 }
 
