@@ -48,6 +48,10 @@ Result<std::shared_ptr<const DecodeKernel>> make_decode_simd(const DecodeSpec& s
   return make_decode_simd(spec, kTarget);
 }
 constexpr const char* decode_simd_refusal(const DecodeSpec&) { return nullptr; }
+#if defined(__aarch64__)
+Result<std::shared_ptr<const DecodeKernel>> make_decode_neon(const DecodeSpec& spec);
+const char* decode_neon_refusal(const DecodeSpec& spec);
+#endif
 #if defined(__x86_64__)
 Result<std::shared_ptr<const DecodeKernel>> make_decode_avx512(const DecodeSpec& spec);
 const char* decode_avx512_refusal(const DecodeSpec& spec);
