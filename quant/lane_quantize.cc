@@ -277,11 +277,12 @@ HWY_INLINE V PowerOfTwo(VI exponent) {
 }
 HWY_INLINE VI FloorLog2(V x) { return hn::Sub(hn::ShiftRight<23>(Bits(x)), hn::Set(DI(), 127)); }
 
-// 2^(127 - byte) for bytes up to 254; byte 254 gives the subnormal 2^-127.
+// 2^(127 - byte) for bytes up to 254; byte 254 gives the subnormal 2^-127, 255 NaN.
 HWY_INLINE V InverseOfUe8m0(VI code) {
   const DI di;
   const VI normal = hn::ShiftLeft<23>(hn::Sub(hn::Set(di, 254), code));
-  return FromBits(hn::IfThenElse(hn::Eq(code, hn::Set(di, 254)), hn::Set(di, 0x0040'0000), normal));
+  const VI number = hn::IfThenElse(hn::Eq(code, hn::Set(di, 254)), hn::Set(di, 0x0040'0000), normal);
+  return FromBits(hn::IfThenElse(hn::Eq(code, hn::Set(di, 255)), hn::Set(di, 0x7fff'ffff), number));
 }
 
 // The rules that look at the block's amax only: their one definition, lane by lane.
@@ -362,9 +363,10 @@ HWY_ATTR void Encode(const Blocks& blocks, const Decision& decision, std::int32_
   VI low = hn::Zero(di);
   for (int i = 0; i < blocks.width; ++i) {
     const V x = hn::Add(blocks.at(i), decision.offset);
-    const VI magnitude = CodeOfMagnitude(RoundMagnitude(hn::Mul(hn::Abs(x), decision.multiplier)));
+    const V product = hn::Mul(hn::Abs(x), decision.multiplier);
+    const VI magnitude = CodeOfMagnitude(RoundMagnitude(product));
     const VI sign = hn::And(hn::ShiftRight<28>(Bits(x)), hn::Set(di, 8));
-    const auto no_number = hn::RebindMask(di, hn::IsNaN(x));
+    const auto no_number = hn::RebindMask(di, hn::IsNaN(product));
     const VI code = hn::IfThenZeroElse(hn::RebindMask(di, decision.zero),
                                        hn::Or(magnitude, hn::IfThenZeroElse(no_number, sign)));
     if (i % 2 == 0) {

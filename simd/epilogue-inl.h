@@ -84,6 +84,15 @@ HWY_INLINE void store_epilogue(const float* acc, float alpha, const float* bias,
   __builtin_memcpy(d, row, kBytes * static_cast<std::size_t>(__builtin_popcount(columns)));
 }
 
+// The epilogue of every row of a panel.
+template <OutputType kOutput, bool kBias>
+HWY_NOINLINE void store_epilogues(const ExactPanelArgs& args) {
+  for (std::int64_t row = 0; row < args.rows; ++row) {
+    store_epilogue<kOutput, kBias>(args.acc + row * kPanelCols, args.alpha, args.bias, args.columns,
+                                   static_cast<std::uint8_t*>(args.d) + row * args.d_stride);
+  }
+}
+
 }  // namespace fourge::simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif

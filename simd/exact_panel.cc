@@ -232,20 +232,12 @@ HWY_NOINLINE void all_steps(ExactPanelArgs& args) {
   args.general_vectors = general_vectors;
 }
 
-template <OutputType kOutput, bool kBias>
-HWY_NOINLINE void all_rows(const ExactPanelArgs& args) {
-  for (std::int64_t row = 0; row < args.rows; ++row) {
-    store_epilogue<kOutput, kBias>(args.acc + row * kPanelCols, args.alpha, args.bias, args.columns,
-                                   static_cast<std::uint8_t*>(args.d) + row * args.d_stride);
-  }
-}
-
 template <Format kFormat, OutputType kOutput, bool kBias, bool kOnlyGeneral>
 void panel(ExactPanelArgs* args) {
   const RoundingMode mode(RoundingMode::toward_zero);
   all_steps<kFormat, kOnlyGeneral>(*args);
   mode.set(RoundingMode::to_nearest);
-  all_rows<kOutput, kBias>(*args);
+  store_epilogues<kOutput, kBias>(*args);
 }
 
 template <Format kFormat, bool kOnlyGeneral>

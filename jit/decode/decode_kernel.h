@@ -7,17 +7,11 @@
 
 #include "fourge/decode.h"
 #include "jit/registry.h"
+#include "simd/decode.h"
 
 namespace fourge::jit {
 
-/// A run of blocks: what the generated code reads.
-struct DecodeArgs {
-  const std::uint8_t* codes;
-  const std::uint8_t* scales;  // one a block, without gaps
-  std::uint8_t* y;
-  const std::uint8_t* table;  // DecodeTable
-  std::int64_t blocks;        // >= 1
-};
+using simd::DecodeArgs;
 
 /// Every product there is: 16 outputs, one a code, for every scale; 64-byte aligned. nvfp4 has 128 scales
 /// (bit 7 of a byte is ignored), mxfp4 256: 4 to 16 KiB, of which a tensor uses a few rows.
@@ -48,6 +42,16 @@ std::span<const DecodeKernelEntry> decode_kernels();
 
 Result<std::shared_ptr<const DecodeKernel>> make_decode_scalar(const DecodeSpec& spec);
 const char* decode_scalar_refusal(const DecodeSpec& spec);
+Result<std::shared_ptr<const DecodeKernel>> make_decode_simd(const DecodeSpec& spec, simd::Target target);
+template <simd::Target kTarget>
+Result<std::shared_ptr<const DecodeKernel>> make_decode_simd(const DecodeSpec& spec) {
+  return make_decode_simd(spec, kTarget);
+}
+constexpr const char* decode_simd_refusal(const DecodeSpec&) { return nullptr; }
+#if defined(__aarch64__)
+Result<std::shared_ptr<const DecodeKernel>> make_decode_neon(const DecodeSpec& spec);
+const char* decode_neon_refusal(const DecodeSpec& spec);
+#endif
 #if defined(__x86_64__)
 Result<std::shared_ptr<const DecodeKernel>> make_decode_avx512(const DecodeSpec& spec);
 const char* decode_avx512_refusal(const DecodeSpec& spec);

@@ -12,6 +12,7 @@
 #include "jit/gemm/exact_panel_scalar.h"
 #include "jit/workspace.h"
 #include "simd/exact_panel.h"
+#include "simd/fast_panel.h"
 #if defined(__x86_64__)
 #define FOURGE_EXACT_GENERATOR
 #include "jit/x86/gemm_exact_vnni.h"
@@ -136,22 +137,28 @@ class ExactGemm : public GemmKernel {
   Format format_;
 };
 
-class ExactScalar final : public ExactGemm {
+constexpr const char* kFastExactness = "within(gamma_n sum |a b|, n = k / 16 + 1)";
+
+class PanelScalar final : public ExactGemm {
  public:
-  explicit ExactScalar(const GemmSpec& spec) : ExactGemm(spec.format), spec_(spec) {}
+  explicit PanelScalar(const GemmSpec& spec) : ExactGemm(spec.format), spec_(spec) {}
   KernelCode code() const override {
-    return {gemm_kernel_name(spec_, "1x16x64", "scalar"),
+    return {gemm_kernel_name(spec_, "1x16x64", is_fast() ? "scalar_fast" : "scalar"),
             "scalar",
-            exactness(),
+            is_fast() ? kFastExactness : exactness(),
             {},
             {},
             "portable C++, compiled"};
   }
 
  protected:
-  ExactPanelFunction function(const GemmSpec& spec) const override { return exact_panel_scalar(spec); }
+  ExactPanelFunction function(const GemmSpec& spec) const override {
+    return is_fast() ? fast_panel_scalar(spec) : exact_panel_scalar(spec);
+  }
 
  private:
+  bool is_fast() const { return spec_.numerics == Numerics::fast; }
+
   GemmSpec spec_;
 };
 
@@ -167,17 +174,19 @@ class ExactFunction final : public ExactGemm {
   ExactPanelFunction function_;
 };
 
-class ExactSimd final : public ExactGemm {
+class PanelSimd final : public ExactGemm {
  public:
-  ExactSimd(const GemmSpec& spec, simd::Target target, ExactPanelFunction panel)
+  PanelSimd(const GemmSpec& spec, simd::Target target, ExactPanelFunction panel)
       : ExactGemm(spec.format), spec_(spec), target_(target), panel_(panel) {}
   KernelCode code() const override {
-    return {gemm_kernel_name(spec_, "1x16x64", kernel_variant_of(target_)),
+    const bool fast = spec_.numerics == Numerics::fast;
+    const std::string variant = kernel_variant_of(target_) + std::string(fast ? "_fast" : "");
+    return {gemm_kernel_name(spec_, fast ? "2x16x64" : "1x16x64", variant.c_str()),
             level_name_of(target_),
-            exactness(),
+            fast ? kFastExactness : exactness(),
             {},
             {},
-            "compiled from simd/exact_panel.cc"};
+            fast ? "compiled from simd/fast_panel.cc" : "compiled from simd/exact_panel.cc"};
   }
 
  protected:
@@ -254,14 +263,24 @@ const char* exact_refusal(const GemmSpec& spec) {
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_scalar(const GemmSpec& spec) {
-  return std::shared_ptr<const GemmKernel>(std::make_shared<ExactScalar>(spec));
+  return std::shared_ptr<const GemmKernel>(std::make_shared<PanelScalar>(spec));
+}
+Result<std::shared_ptr<const GemmKernel>> make_fast_scalar(const GemmSpec& spec) {
+  return std::shared_ptr<const GemmKernel>(std::make_shared<PanelScalar>(spec));
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec, simd::Target target) {
   const ExactPanelFunction function = simd::exact_panel(target, spec);
   if (function == nullptr)
     return {Error::kUnsupportedIsa, "simd/ was not compiled for this target", simd::name_of(target)};
-  return std::shared_ptr<const GemmKernel>(std::make_shared<ExactSimd>(spec, target, function));
+  return std::shared_ptr<const GemmKernel>(std::make_shared<PanelSimd>(spec, target, function));
+}
+
+Result<std::shared_ptr<const GemmKernel>> make_fast_simd(const GemmSpec& spec, simd::Target target) {
+  const ExactPanelFunction function = simd::fast_panel(target, spec);
+  if (function == nullptr)
+    return {Error::kUnsupportedIsa, "simd/ was not compiled for this target", simd::name_of(target)};
+  return std::shared_ptr<const GemmKernel>(std::make_shared<PanelSimd>(spec, target, function));
 }
 
 #if defined(__x86_64__)

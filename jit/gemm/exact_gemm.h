@@ -21,6 +21,14 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_simd(const GemmSpec& spec) 
   return make_exact_simd(spec, kTarget);
 }
 
+/// Numerics::fast on the same operands: simd/fast_panel.h bounds the error.
+Result<std::shared_ptr<const GemmKernel>> make_fast_scalar(const GemmSpec& spec);
+Result<std::shared_ptr<const GemmKernel>> make_fast_simd(const GemmSpec& spec, simd::Target target);
+template <simd::Target kTarget>
+Result<std::shared_ptr<const GemmKernel>> make_fast_simd(const GemmSpec& spec) {
+  return make_fast_simd(spec, kTarget);
+}
+
 #if defined(__x86_64__)
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec);
 /// Without the range test of the certificate: f32 sums of exact group dots, rounded to nearest.

@@ -110,6 +110,28 @@ void run_step(ExactPanelArgs& args, std::int64_t step) {
   }
 }
 
+// Numerics::fast: group by group. f64 holds every term; a sum is rounded to f64 and then to f32.
+template <Format kFormat>
+void run_fast_step(ExactPanelArgs& args, std::int64_t step) {
+  const PanelStep<kFormat> b(args.codes + step * kPanelCodeBytes,
+                             args.scales + step * panel_scale_bytes(kFormat));
+  const auto* a = reinterpret_cast<const ActivationStep*>(reinterpret_cast<const std::uint8_t*>(args.a) +
+                                                          step * args.a_stride);
+  constexpr int kFractionBits = info(info(kFormat).scale).fraction_bits;
+  for (std::int64_t row = 0; row < args.rows; ++row) {
+    for (int column = 0; column < kPanelCols; ++column) {
+      float& acc = args.acc[row * kPanelCols + column];
+      for (int g = 0; g < kGroups; ++g) {
+        std::int32_t dot = 0;
+        for (int i = 16 * g; i < 16 * (g + 1); ++i) dot += a[row].codes[i] * b.codes[column][i];
+        const double b_scale = std::ldexp(b.significand[g][column], b.exponent[g][column] - kFractionBits);
+        if (a[row].exponent[g] == kNanScaleExponent || b.nan[column]) acc = std::bit_cast<float>(kNan);
+        acc = static_cast<float>(acc + dot * (static_cast<double>(a[row].scale[g]) * b_scale));
+      }
+    }
+  }
+}
+
 void store(OutputType output, void* d, std::int64_t column, float x) {
   std::uint32_t bits = std::isnan(x) ? kNan : std::bit_cast<std::uint32_t>(x);
   if (output != OutputType::f32) {
@@ -122,9 +144,10 @@ void store(OutputType output, void* d, std::int64_t column, float x) {
   }
 }
 
-template <Format kFormat, OutputType kOutput, bool kBias>
-void exact_panel(ExactPanelArgs* args) {
-  for (std::int64_t step = 0; step < args->steps; ++step) run_step<kFormat>(*args, step);
+template <Numerics kNumerics, Format kFormat, OutputType kOutput, bool kBias>
+void panel(ExactPanelArgs* args) {
+  for (std::int64_t step = 0; step < args->steps; ++step)
+    kNumerics == Numerics::fast ? run_fast_step<kFormat>(*args, step) : run_step<kFormat>(*args, step);
   for (std::int64_t row = 0; row < args->rows; ++row) {
     for (int column = 0; column < kPanelCols; ++column) {
       if ((args->columns >> column & 1) == 0) continue;
@@ -133,37 +156,42 @@ void exact_panel(ExactPanelArgs* args) {
       store(kOutput, static_cast<std::uint8_t*>(args->d) + row * args->d_stride, column, x);
     }
   }
-  args->general_vectors = args->rows * args->steps;
+  args->general_vectors = kNumerics == Numerics::fast ? 0 : args->rows * args->steps;
 }
 
-template <Format kFormat>
+template <Numerics kNumerics, Format kFormat>
 ExactPanelFunction of_format(OutputType output, bool bias) {
   switch (output) {
     case OutputType::f32:
-      return bias ? exact_panel<kFormat, OutputType::f32, true>
-                  : exact_panel<kFormat, OutputType::f32, false>;
+      return bias ? panel<kNumerics, kFormat, OutputType::f32, true>
+                  : panel<kNumerics, kFormat, OutputType::f32, false>;
     case OutputType::bf16:
-      return bias ? exact_panel<kFormat, OutputType::bf16, true>
-                  : exact_panel<kFormat, OutputType::bf16, false>;
+      return bias ? panel<kNumerics, kFormat, OutputType::bf16, true>
+                  : panel<kNumerics, kFormat, OutputType::bf16, false>;
     case OutputType::f16:
-      return bias ? exact_panel<kFormat, OutputType::f16, true>
-                  : exact_panel<kFormat, OutputType::f16, false>;
+      return bias ? panel<kNumerics, kFormat, OutputType::f16, true>
+                  : panel<kNumerics, kFormat, OutputType::f16, false>;
+  }
+  return nullptr;
+}
+
+template <Numerics kNumerics>
+ExactPanelFunction of_numerics(const GemmSpec& spec) {
+  switch (spec.format) {
+    case Format::nvfp4:
+      return of_format<kNumerics, Format::nvfp4>(spec.output, spec.bias);
+    case Format::mxfp4:
+      return of_format<kNumerics, Format::mxfp4>(spec.output, spec.bias);
+    case Format::mxfp4_b16:
+      return of_format<kNumerics, Format::mxfp4_b16>(spec.output, spec.bias);
   }
   return nullptr;
 }
 
 }  // namespace
 
-ExactPanelFunction exact_panel_scalar(const GemmSpec& spec) {
-  switch (spec.format) {
-    case Format::nvfp4:
-      return of_format<Format::nvfp4>(spec.output, spec.bias);
-    case Format::mxfp4:
-      return of_format<Format::mxfp4>(spec.output, spec.bias);
-    case Format::mxfp4_b16:
-      return of_format<Format::mxfp4_b16>(spec.output, spec.bias);
-  }
-  return nullptr;
-}
+ExactPanelFunction exact_panel_scalar(const GemmSpec& spec) { return of_numerics<Numerics::blackwell>(spec); }
+
+ExactPanelFunction fast_panel_scalar(const GemmSpec& spec) { return of_numerics<Numerics::fast>(spec); }
 
 }  // namespace fourge::jit

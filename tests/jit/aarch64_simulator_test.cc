@@ -6,8 +6,11 @@
 
 #include <random>
 
+#include "fourge/quantize.h"
+#include "jit/aarch64/decode.h"
 #include "jit/aarch64/gemm_exact_dotprod.h"
 #include "jit/aarch64/hadamard.h"
+#include "jit/decode/decode_kernel.h"
 #include "jit/gemm/exact_gemm.h"
 #include "reference/hadamard.h"
 #include "tests/support/aarch64_simulator.h"
@@ -191,6 +194,32 @@ TEST(AArch64Simulator, HadamardIsBitExactOnEveryKindOfData) {
         expect_exact_hadamard({.order = order, .input = format, .output = format, .signs = true}, 2, data,
                               rng);
         if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST(AArch64Simulator, DecodeIsBitExactForEveryCodeUnderEveryScale) {
+  for (const Format format : {Format::nvfp4, Format::mxfp4, Format::mxfp4_b16}) {
+    const std::int64_t block = info(format).block, blocks = 256;
+    QuantizedMatrix matrix;
+    matrix.format = format, matrix.rows = 1, matrix.cols = blocks * block;
+    for (std::int64_t i = 0; i < blocks * block / 2; ++i)
+      matrix.codes.push_back(static_cast<std::uint8_t>((2 * i) % 16 | (2 * i + 3 * (i / 8)) % 16 << 4));
+    for (std::int64_t b = 0; b < blocks; ++b) matrix.scales.push_back(static_cast<std::uint8_t>(b));
+    for (const float tensor_scale : {1.0f, 0.37f, 1e-38f, 1e38f}) {
+      matrix.tensor_scale = TensorScale::decode_multiplier(tensor_scale);
+      std::vector<float> values(static_cast<std::size_t>(matrix.cols));
+      ASSERT_TRUE(dequantize(matrix.view(), values).ok());
+      for (const ElementFormat output : {ElementFormat::f32, ElementFormat::bf16, ElementFormat::f16}) {
+        const DecodeSpec spec{format, output};
+        const jit::DecodeTable table(spec, tensor_scale);
+        const std::vector<std::uint8_t> want = from_f32(output, values);
+        std::vector<std::uint8_t> got(want.size());
+        simd::DecodeArgs args{matrix.codes.data(), matrix.scales.data(), got.data(), table.data(), blocks};
+        const auto code = jit::AArch64DecodeGenerator(spec, true).bytes();
+        EXPECT_EQ(simulate(code, &args).violations, "");
+        ASSERT_EQ(first_difference(output, want, got), "") << kernel_name(spec);
       }
     }
   }

@@ -1,4 +1,5 @@
-// Every registered GEMM kernel that this machine can run, against reference/, bit for bit.
+// Every registered GEMM kernel of numerics blackwell that this machine can run, against reference/, bit for
+// bit.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
