@@ -2,6 +2,7 @@
 
 #include "jit/gemm/amx_gemm.h"
 #include "jit/gemm/exact_gemm.h"
+#include "jit/gemm/w4a16_gemm.h"
 #include "jit/registry.h"
 
 namespace fourge::jit {

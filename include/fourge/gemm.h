@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,18 @@ enum class Activations : std::uint8_t {
   bf16,  // W4A16, Numerics::fast only
   f32,   // W4A16 with f32 input, Numerics::fast only
 };
+
+// W4A16, bit for bit the same for every kernel, thread count and m (a row's result does not depend on the
+// rows beside it). All operations in f32, to nearest even, with subnormals:
+//   acc = C, or +0
+//   for every scale block of B, in ascending k:
+//     dot = a[0] * e[0];  dot = fma(a[i], e[i], dot) for i = 1, 2, ... of the block      e: e2m1 elements
+//     acc = fma(dot, scale, acc)
+//   D = round(bias ? fma(alpha, acc, bias) : alpha * acc)                     NaN is canonical: 0x7fffffff
+//
+// Error. With b = elements of a block, G = k / b, n = b + G, gamma_n = n u / (1 - n u), u = 2^-24, as long as
+// no |a| exceeds 2^119 and acc stays finite (docs/gemm.md):
+//   |acc - exact| <= gamma_n (|C| + sum |a e scale|) + (1 + gamma_n) 2^-150 (b * sum of the G scales + G)
 
 enum class OutputType : std::uint8_t { f32, bf16, f16 };
 
@@ -61,15 +74,23 @@ struct GemmOperands {
   const float* c = nullptr;     // accumulate only: m x n, row stride c_stride
   std::int64_t c_stride = 0;    // 0 means n
   const float* bias = nullptr;  // bias only: [n]
-  float alpha = 1.0f;           // multiplied with both tensor scales' product by the caller (gemm_alpha)
+  float alpha = 1.0f;           // the tensor scales, multiplied in by the caller (gemm_alpha)
   void* d = nullptr;            // m x n of the output type
   std::int64_t d_stride = 0;    // 0 means n
 };
 
-/// alpha of a product: both tensor scales as decode multipliers, multiplied in f32.
+/// alpha of a W4A4 product: both tensor scales as decode multipliers, multiplied in f32.
 inline float gemm_alpha(const TensorScale& a, const TensorScale& b) {
   return a.as_decode_multiplier() * b.as_decode_multiplier();
 }
+
+/// Activations of W4A16: plain numbers, row-major, bf16 or f32 as the spec says.
+struct PlainView {
+  const void* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t stride = 0;  // elements from row to row; 0 means cols
+};
 
 /// What a run did. A vector is 16 outputs of one row over one K = 64 step.
 struct RunStats {
@@ -112,6 +133,15 @@ class PackedWeights {
 
 using GemmOptions = KernelOptions;
 
+/// One product of a batch: an expert with its rows, an attention head.
+struct GemmBatchItem {
+  std::int64_t m = 0;                      // rows; 0: nothing to do, and nothing else is looked at
+  QuantizedView a = {};                    // Activations::same
+  PlainView plain = {};                    // Activations::bf16 and f32
+  const PackedWeights* weights = nullptr;  // packed by this Gemm or one of the same spec but m
+  GemmOperands operands = {};
+};
+
 /// A GEMM for one spec: chosen, generated or fetched from the cache. Copies share the kernel.
 class Gemm {
  public:
@@ -124,6 +154,16 @@ class Gemm {
   /// D = alpha * A B^T (+ bias). a: m x k in the spec's format. Safe to call from several threads at once.
   Status run(const QuantizedView& a, const PackedWeights& weights, const GemmOperands& operands,
              const RunOptions& options = {}, RunStats* stats = nullptr) const;
+  /// The same with plain activations (W4A16). alpha: the weights' tensor scale as a decode multiplier.
+  Status run(const PlainView& a, const PackedWeights& weights, const GemmOperands& operands,
+             const RunOptions& options = {}, RunStats* stats = nullptr) const;
+
+  /// Products that differ in m, weights and operands, spread over the threads; the bits are those of single
+  /// runs of a Gemm whose spec has the item's m and this kernel. The spec's m served to choose the kernel;
+  /// items may have more rows or fewer. Outputs must not overlap. Every item is checked before the first one
+  /// runs; the failure says which.
+  Status run_batch(std::span<const GemmBatchItem> items, const RunOptions& options = {},
+                   RunStats* stats = nullptr) const;
 
   const GemmSpec& spec() const { return spec_; }
   KernelCode code() const;
@@ -131,6 +171,11 @@ class Gemm {
   const std::vector<std::string>& decisions() const { return decisions_; }
 
  private:
+  Status check_call(const GemmSpec& spec, const PackedWeights& weights, const GemmOperands& operands,
+                    const RunOptions& options) const;
+  Status check_item(const GemmBatchItem& item, const RunOptions& options) const;
+  Status run_item(const GemmBatchItem& item, int threads, RunStats& stats) const;
+
   GemmSpec spec_;
   std::shared_ptr<const jit::GemmKernel> kernel_;
   std::vector<std::string> decisions_;

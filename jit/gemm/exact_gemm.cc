@@ -115,7 +115,7 @@ class ExactGemm : public GemmKernel {
  public:
   explicit ExactGemm(Format format) : format_(format) {}
 
-  const char* layout() const override { return "exact_panels_16"; }
+  const char* layout() const override { return kPanelLayout; }
   std::int64_t packed_bytes(std::int64_t n, std::int64_t k) const override {
     return PanelStreams::of(format_, n, k).bytes;
   }
