@@ -240,7 +240,8 @@ struct Sweep {
   HWY_INLINE bool GoesOn(V next_scale, VI next_code, VI least) const {
     const V excess = hn::Max(hn::Sub(amax, hn::Mul(next_scale, Constant(6.0f))), hn::Zero(D()));
     const V bound = hn::Mul(hn::Mul(excess, excess), amax_weight);
-    const auto open = hn::And(hn::Lt(bound, best_error), hn::RebindMask(D(), hn::Not(hn::Lt(next_code, least))));
+    const auto open =
+        hn::And(hn::Lt(bound, best_error), hn::RebindMask(D(), hn::Not(hn::Lt(next_code, least))));
     return !hn::AllFalse(D(), open);
   }
 };
@@ -277,11 +278,12 @@ HWY_INLINE V PowerOfTwo(VI exponent) {
 }
 HWY_INLINE VI FloorLog2(V x) { return hn::Sub(hn::ShiftRight<23>(Bits(x)), hn::Set(DI(), 127)); }
 
-// 2^(127 - byte) for bytes up to 254; byte 254 gives the subnormal 2^-127.
+// 2^(127 - byte); byte 254 gives the subnormal 2^-127, byte 255 NaN.
 HWY_INLINE V InverseOfUe8m0(VI code) {
   const DI di;
   const VI normal = hn::ShiftLeft<23>(hn::Sub(hn::Set(di, 254), code));
-  return FromBits(hn::IfThenElse(hn::Eq(code, hn::Set(di, 254)), hn::Set(di, 0x0040'0000), normal));
+  const VI number = hn::IfThenElse(hn::Eq(code, hn::Set(di, 254)), hn::Set(di, 0x0040'0000), normal);
+  return FromBits(hn::IfThenElse(hn::Eq(code, hn::Set(di, 255)), hn::Set(di, 0x7fc0'0000), number));
 }
 
 // The rules that look at the block's amax only: their one definition, lane by lane.
@@ -362,9 +364,10 @@ HWY_ATTR void Encode(const Blocks& blocks, const Decision& decision, std::int32_
   VI low = hn::Zero(di);
   for (int i = 0; i < blocks.width; ++i) {
     const V x = hn::Add(blocks.at(i), decision.offset);
-    const VI magnitude = CodeOfMagnitude(RoundMagnitude(hn::Mul(hn::Abs(x), decision.multiplier)));
+    const V y = hn::Mul(x, decision.multiplier);
+    const VI magnitude = CodeOfMagnitude(RoundMagnitude(hn::Abs(y)));
     const VI sign = hn::And(hn::ShiftRight<28>(Bits(x)), hn::Set(di, 8));
-    const auto no_number = hn::RebindMask(di, hn::IsNaN(x));
+    const auto no_number = hn::RebindMask(di, hn::IsNaN(y));
     const VI code = hn::IfThenZeroElse(hn::RebindMask(di, decision.zero),
                                        hn::Or(magnitude, hn::IfThenZeroElse(no_number, sign)));
     if (i % 2 == 0) {
@@ -383,8 +386,9 @@ HWY_ATTR void QuantizeLanes(const LaneScaling& scaling, const float* values, std
   const DI di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const int width = info(scaling.format).block;
-  const Nvfp4Scaling nv =
-      scaling.format == Format::nvfp4 ? Nvfp4Scaling::of({.rule = scaling.rule}, scaling.amax) : Nvfp4Scaling{};
+  const Nvfp4Scaling nv = scaling.format == Format::nvfp4
+                              ? Nvfp4Scaling::of({.rule = scaling.rule}, scaling.amax)
+                              : Nvfp4Scaling{};
   HWY_ALIGN float x[kWidest][kMostLanes] = {};
   HWY_ALIGN float w[kWidest][kMostLanes] = {};
   HWY_ALIGN std::int32_t bytes[kWidest / 2][kMostLanes];
@@ -417,7 +421,8 @@ namespace fourge::quant {
 HWY_EXPORT(QuantizeLanes);
 
 TensorScale LaneScaling::tensor_scale() const {
-  if (format == Format::nvfp4) return TensorScale::decode_multiplier(nvfp4_tensor_scale({.rule = rule}, amax));
+  if (format == Format::nvfp4)
+    return TensorScale::decode_multiplier(nvfp4_tensor_scale({.rule = rule}, amax));
   if (rule == ScaleRule::shift || rule == ScaleRule::search) return TensorScale::encode_multiplier(3.0f);
   if (rule == ScaleRule::sweep && encode != 1.0f) return TensorScale::encode_multiplier(encode);
   return {};
