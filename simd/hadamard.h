@@ -8,6 +8,8 @@
 
 namespace fourge::simd {
 
+enum class Footprint : std::uint8_t { in_l2, in_l3, in_memory };
+
 /// A run of blocks at a fixed distance: what compiled (simd/) and generated (jit/) code reads.
 struct HadamardArgs {
   const void* x;
@@ -17,6 +19,7 @@ struct HadamardArgs {
   std::int64_t count;               // blocks; >= 1
   std::int64_t x_step, y_step;      // bytes from block to block; orders below 16: blocks lie without gaps
   float scale;
+  Footprint footprint = Footprint::in_l2;  // of the whole call: where x and y come from and go to
 };
 
 /// Null when simd/ takes the spec; else the reason.

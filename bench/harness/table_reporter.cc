@@ -19,6 +19,7 @@ struct Column {
 constexpr Column kColumns[] = {
     {counter::kBest, "best us", 11, 1, 1},     {counter::kMedian, "median us", 11, 1, 1},
     {counter::kGmacs, "GMAC/s", 8, 1, 1},      {counter::kGbps, "GB/s", 7, 2, 1},
+    {counter::kElements, "Gelem/s", 8, 2, 1},  {counter::kCycles, "cyc/16", 7, 1, 1},
     {counter::kWeightGbps, "w GB/s", 7, 2, 1}, {counter::kBound, "% bound", 8, 1, 100},
     {counter::kUnit, "% unit", 7, 1, 100},     {counter::kCertified, "% certified", 12, 3, 100},
 };

@@ -43,11 +43,12 @@ struct ClockLoop {
 };
 Result<ClockLoop> make_clock_loop();
 
-/// How `bytes` bytes are read or copied: in `streams` equal parts side by side.
+/// How `bytes` bytes are read, copied or written: in `streams` equal parts side by side.
 struct MemoryLoopSpec {
   int streams = 1;
   int prefetch = 0;           // bytes ahead; 0: left to the hardware
   bool copy = false;          // source -> destination
+  bool store = false;         // to the destination only
   bool non_temporal = false;  // stores that pass the caches by
 
   bool operator==(const MemoryLoopSpec&) const = default;

@@ -1,37 +1,16 @@
 #include "bench/peaks/peaks.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 
+#include "bench/peaks/pages.h"
 #include "bench/peaks/timing.h"
 
 namespace fourge::bench {
 namespace {
-
-// Anonymous pages, huge where the system gives them, so that address translation is not what is measured.
-class Pages {
- public:
-  explicit Pages(std::int64_t bytes) : bytes_(static_cast<std::size_t>(bytes)) {
-    void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return;
-    address_ = static_cast<std::uint8_t*>(memory);
-    madvise(memory, bytes_, MADV_HUGEPAGE);
-  }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-  ~Pages() {
-    if (address_ != nullptr) munmap(address_, bytes_);
-  }
-  std::uint8_t* data() const { return address_; }
-
- private:
-  std::uint8_t* address_ = nullptr;
-  std::size_t bytes_;
-};
 
 // Each thread's part; what is left of the last kLoopBytes is not read.
 std::int64_t part_of(std::int64_t bytes, int threads) { return bytes / threads / kLoopBytes * kLoopBytes; }

@@ -151,6 +151,7 @@ class MemoryLoop final : public jit::X86Generator {
     mov(source, ptr[args + offsetof(LoopArgs, source)]);
     mov(destination, ptr[args + offsetof(LoopArgs, destination)]);
     mov(part, ptr[args + offsetof(LoopArgs, bytes)]);
+    if (spec_.store) mov(source, destination);
     sub(destination, source);              // destination - source, so that one pointer serves both
     if (spec_.streams == 4) shr(part, 2);  // bytes of a stream
     lea(part_3, ptr[part + 2 * part]);     // 3 * part
@@ -186,14 +187,18 @@ class MemoryLoop final : public jit::X86Generator {
     const Xbyak::RegExp from = stream_base(stream) + i * width_;
     if (spec_.prefetch > 0 && (i * width_) % 64 == 0) prefetcht0(ptr[from + spec_.prefetch]);
     if (width_ == 64) {
-      vmovaps(Zmm(i), ptr[from]);
-      if (spec_.copy) spec_.non_temporal ? vmovntps(to(i), Zmm(i)) : vmovaps(to(i), Zmm(i));
+      move_vector(Zmm(i), from, to(i));
     } else {
-      vmovaps(Ymm(i), ptr[from]);
-      if (spec_.copy) spec_.non_temporal ? vmovntps(to(i), Ymm(i)) : vmovaps(to(i), Ymm(i));
+      move_vector(Ymm(i), from, to(i));
     }
   }
-  // Copies are of one stream.
+  template <class Vector>
+  void move_vector(const Vector& vector, const Xbyak::RegExp& from, const Xbyak::Address& to) {
+    if (!spec_.store) vmovaps(vector, ptr[from]);
+    if (!spec_.copy && !spec_.store) return;
+    spec_.non_temporal ? vmovntps(to, vector) : vmovaps(to, vector);
+  }
+  // Copies and stores are of one stream.
   Xbyak::Address to(int i) const { return ptr[source + destination + i * width_]; }
 
   MemoryLoopSpec spec_;
@@ -250,7 +255,7 @@ Result<ExecutableCode> make_memory_loop(const MemoryLoopSpec& spec) {
   const jit::CpuFeatures& features = jit::host_features();
   if (const char* missing = features.missing_for(jit::Isa::avx2)) return {Error::kUnsupportedIsa, missing};
   const bool zmm = features.missing_for(jit::Isa::avx512) == nullptr;
-  return MemoryLoop(spec, zmm).assemble(spec.copy ? "copy" : "read");
+  return MemoryLoop(spec, zmm).assemble(spec.copy ? "copy" : spec.store ? "store" : "read");
 }
 
 }  // namespace fourge::bench

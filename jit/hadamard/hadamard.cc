@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "jit/cpu.h"
 #include "jit/element_io.h"
 #include "jit/hadamard/hadamard_kernel.h"
 #include "jit/parallel.h"
@@ -38,6 +39,16 @@ Blocks blocks_of(const HadamardSpec& spec, const HadamardOperands& operands) {
     blocks.per_row *= blocks.rows, blocks.rows = 1;
   }
   return blocks;
+}
+
+// Beyond half of a cache, what the call reads first is gone at its end.
+jit::Footprint footprint_of(const HadamardSpec& spec, const HadamardOperands& o) {
+  const std::int64_t sides = o.x == o.y ? 0 : jit::plain_bytes(spec.input);
+  const std::int64_t bytes = o.rows * o.cols * (sides + jit::plain_bytes(spec.output));
+  const jit::CacheSizes& caches = jit::host_caches();
+  return bytes > caches.l3 / 2   ? jit::Footprint::in_memory
+         : bytes > caches.l2 / 2 ? jit::Footprint::in_l3
+                                 : jit::Footprint::in_l2;
 }
 
 Status check_operands(const HadamardSpec& spec, const HadamardOperands& o) {
@@ -125,6 +136,7 @@ Status Hadamard::run(const HadamardOperands& operands, const RunOptions& options
       return {Error::kOutOfMemory, "no scratch memory for the signs"};
   }
   const Blocks blocks = blocks_of(spec_, operands);
+  const jit::Footprint footprint = footprint_of(spec_, operands);
   const std::int64_t per_task = std::max<std::int64_t>(1, kElementsPerTask / spec_.order);
   const std::int64_t tasks_per_row = (blocks.per_row + per_task - 1) / per_task;
   const std::int64_t tasks = blocks.rows * tasks_per_row;
@@ -140,6 +152,7 @@ Status Hadamard::run(const HadamardOperands& operands, const RunOptions& options
     args.x_step = blocks.x_step;
     args.y_step = blocks.y_step;
     args.scale = operands.scale;
+    args.footprint = footprint;
     if (args.work == nullptr) {
       no_memory = true;
     } else {

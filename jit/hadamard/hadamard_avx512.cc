@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -16,38 +17,67 @@ struct HadamardCode {
 struct CacheKey {
   HadamardSpec spec;
   bool poison;
+  HadamardTraffic traffic = {};
   bool operator==(const CacheKey&) const = default;
 };
 
+Result<std::shared_ptr<const HadamardCode>> get_cached(const CacheKey& key);
+
+HadamardTraffic traffic_of(const HadamardSpec& spec, const HadamardArgs& args) {
+  const bool aligned = (reinterpret_cast<std::uintptr_t>(args.y) | static_cast<std::uintptr_t>(args.y_step)) %
+                           static_cast<std::uintptr_t>(64) ==
+                       0;
+  return {.prefetch = args.footprint != Footprint::in_l2 && spec.order >= 16,
+          .past_caches = args.footprint == Footprint::in_memory && args.x != args.y && aligned &&
+                         spec.output == ElementFormat::f32 && spec.order >= 16};
+}
+
 class HadamardAvx512 final : public HadamardKernel {
  public:
-  explicit HadamardAvx512(std::shared_ptr<const HadamardCode> code) : code_(std::move(code)) {}
+  HadamardAvx512(const CacheKey& key, std::shared_ptr<const HadamardCode> code)
+      : key_(key), code_(std::move(code)) {}
   KernelCode code() const override {
     return {code_->code.name(),     "avx512",           "bit_exact(hadamard)", code_->code.bytes(),
             code_->notes.registers, code_->notes.budget};
   }
   void run(const HadamardArgs& args) const override {
-    code_->code.entry<void (*)(const HadamardArgs*)>()(&args);
+    CacheKey key = key_;
+    key.traffic = traffic_of(key.spec, args);
+    if (key.traffic != HadamardTraffic{}) {
+      if (const auto code = get_cached(key); code.ok()) return run_code(**code, args);
+    }
+    run_code(*code_, args);
   }
 
  private:
+  static void run_code(const HadamardCode& code, const HadamardArgs& args) {
+    code.code.entry<void (*)(const HadamardArgs*)>()(&args);
+  }
+
+  CacheKey key_;
   std::shared_ptr<const HadamardCode> code_;
 };
 
 Result<std::shared_ptr<const HadamardCode>> generate_code(const CacheKey& key) {
-  HadamardGenerator generator(key.spec, key.poison);
-  Result<ExecutableCode> code = generator.assemble(kernel_name(key.spec) + "__avx512");
+  HadamardGenerator generator(key.spec, key.poison, key.traffic);
+  const char* traffic = key.traffic.past_caches ? "_past_caches" : key.traffic.prefetch ? "_prefetch" : "";
+  Result<ExecutableCode> code = generator.assemble(kernel_name(key.spec) + "__avx512" + traffic);
   if (!code.ok()) return code.failure();
   if (const Status dumped = dump_if_asked(*code); !dumped.ok()) return dumped.failure();
   return std::shared_ptr<const HadamardCode>(
       std::make_shared<HadamardCode>(HadamardCode{std::move(*code), generator.notes()}));
 }
 
-Result<std::shared_ptr<const HadamardKernel>> make_cached(const HadamardSpec& spec, bool poison) {
+Result<std::shared_ptr<const HadamardCode>> get_cached(const CacheKey& key) {
   static KernelCache<CacheKey, HadamardCode> cache;
-  auto code = cache.get({spec, poison}, generate_code);
+  return cache.get(key, generate_code);
+}
+
+Result<std::shared_ptr<const HadamardKernel>> make_cached(const HadamardSpec& spec, bool poison) {
+  const CacheKey key{spec, poison};
+  auto code = get_cached(key);
   if (!code.ok()) return code.failure();
-  return std::shared_ptr<const HadamardKernel>(std::make_shared<HadamardAvx512>(std::move(*code)));
+  return std::shared_ptr<const HadamardKernel>(std::make_shared<HadamardAvx512>(key, std::move(*code)));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 namespace fourge::jit {
 
+using simd::Footprint;
 using simd::HadamardArgs;
 
 class HadamardKernel {

@@ -20,6 +20,7 @@ void HadamardGenerator::generate() {
     if (factors_.paley == 1 && spec_.order < kChunk) batch_loop();
     block_loop();
   }
+  if (traffic_.past_caches) sfence();
   epilogue();
   emit_constant_pool();
 }
@@ -108,7 +109,7 @@ void HadamardGenerator::block_loop() {
   L(next_block);
   mov(input, x);
   if (spec_.signs) mov(sign_cursor, signs);
-  if (spec_.output == ElementFormat::f32) mov(work, y);  // passes in between fit into the output itself
+  if (!output_apart()) mov(work, y);  // passes in between fit into the output itself
   whole_block();
   add(x, ptr[args + offsetof(HadamardArgs, x_step)]);
   add(y, ptr[args + offsetof(HadamardArgs, y_step)]);
@@ -182,6 +183,8 @@ void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
 // data(i) <- vector `index` at `from`, signs applied; with the first stage where loads can swap its lanes.
 void HadamardGenerator::load_vector(int i, const Reg64& from, const Reg64& sign_words, int index) {
   const auto address = ptr[from + index * kLanes * in_bytes()];
+  if (traffic_.prefetch && index * kLanes * in_bytes() % kVectorBytes == 0)
+    prefetcht1(ptr[from + (index * kLanes * in_bytes() + kAhead)]);
   if (first_stage_by_load()) {
     vmovshdup(swapped(i), address);
     vmovsldup(data(i), address);
@@ -245,7 +248,7 @@ void HadamardGenerator::vertical_stages(int first, int count) {
 //   p05 of a vector: 1 a stage, 1 for the scale. 1 load, 1 store.
 void HadamardGenerator::vertical_pass(int radix, std::int64_t distance, const Reg64& base, Target target) {
   const int unroll = kMaxVectors / radix;
-  const bool apart = target == Target::output && spec_.output != ElementFormat::f32;
+  const bool apart = target == Target::output && output_apart();
   const Reg64& out = apart ? output_cursor : cursor;
   Label next;
   mov(cursor, base);
@@ -270,6 +273,10 @@ void HadamardGenerator::store_vector(const Zmm& value, Target target, const Reg6
     return;
   }
   if (spec_.scaled) vmulps(value, value, scale);
+  if (traffic_.past_caches) {
+    vmovntps(at(to, element * out_bytes()), value);
+    return;
+  }
   store_from_f32(at(to, element * out_bytes()), value, spec_.output, t0, t1, nan_lanes);
 }
 
@@ -277,7 +284,6 @@ void HadamardGenerator::store_vector(const Zmm& value, Target target, const Reg6
 //   p05 of a vector: 3 for the fours, paley / 4 - 1 for the sums, 1 for the scale. 1 + 2 stores.
 void HadamardGenerator::paley_pass() {
   const PaleyMatrix h(static_cast<int>(factors_.paley));
-  const bool apart = spec_.output != ElementFormat::f32;
   Label next;
   mov(cursor, work);
   mov(output_cursor, y);
@@ -286,7 +292,7 @@ void HadamardGenerator::paley_pass() {
   for (int column = 0; column < h.order(); column += 4) four_columns(column);
   for (int row = 0; row < h.order(); ++row) paley_row(h, row);
   add(cursor, kVectorBytes);
-  add(output_cursor, apart ? kLanes * out_bytes() : kVectorBytes);
+  add(output_cursor, kLanes * out_bytes());
   dec(loops);
   jnz(next, T_NEAR);
 }

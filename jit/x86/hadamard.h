@@ -11,6 +11,15 @@
 
 namespace fourge::jit {
 
+/// Where a call's data lie. Those that no cache near holds are prefetched; f32 results can go past the
+/// caches, which spares reading their lines first.
+struct HadamardTraffic {
+  bool prefetch = false;
+  bool past_caches = false;  // f32 output, orders from 16, not in place, y and its step 64-byte aligned
+
+  bool operator==(const HadamardTraffic&) const = default;
+};
+
 /// Emits hadamard_<output>_<input>_<order>[_signs][_scaled]__avx512. Orders as HadamardSpec's, but for Paley
 /// orders the power must fill a vector: at least 16.
 ///
@@ -24,13 +33,14 @@ namespace fourge::jit {
 /// Powers above 4096 run as sub-transforms of 4096 elements (16 KiB, in L1) and one more vertical pass.
 class HadamardGenerator : public ElementIoGenerator {
  public:
-  HadamardGenerator(const HadamardSpec& spec, bool poison)
-      : ElementIoGenerator(poison), spec_(spec), factors_(hadamard_factors(spec.order)) {}
+  HadamardGenerator(const HadamardSpec& spec, bool poison, HadamardTraffic traffic = {})
+      : ElementIoGenerator(poison), spec_(spec), factors_(hadamard_factors(spec.order)), traffic_(traffic) {}
   KernelNotes notes() const override;
 
  private:
   static constexpr int kLanes = 16, kVectorBytes = 64, kMaxVectors = 16;
   static constexpr std::int64_t kChunk = 256, kSubTransform = 4096;
+  static constexpr int kAhead = 16 << 10;  // bytes: a sub-transform
 
   // Where a pass writes: f32 for the next pass, or the output, scaled and rounded.
   enum class Target : std::uint8_t { work, output };
@@ -63,6 +73,8 @@ class HadamardGenerator : public ElementIoGenerator {
   }
 
   bool first_stage_by_load() const { return spec_.input == ElementFormat::f32 && !spec_.signs; }
+  // Passes in between need memory of their own where the output has another format or is not to be read.
+  bool output_apart() const { return spec_.output != ElementFormat::f32 || traffic_.past_caches; }
   bool last_stage_by_load() const { return factors_.power >= 128; }
   int in_bytes() const { return bytes_of(spec_.input); }
   int out_bytes() const { return bytes_of(spec_.output); }
@@ -89,6 +101,7 @@ class HadamardGenerator : public ElementIoGenerator {
 
   HadamardSpec spec_;
   HadamardFactors factors_;
+  HadamardTraffic traffic_;
   int slot_[kMaxVectors + 1] = {};
   Xbyak::Label plus_minus_;
 };

@@ -11,6 +11,7 @@
 #include "jit/decode/decode_kernel.h"
 #include "tests/support/abi_check.h"
 #include "tests/support/guarded_buffer.h"
+#include "tests/support/kernel_names.h"
 #include "tests/support/plain_matrix.h"
 
 namespace fourge::tests {

@@ -9,6 +9,7 @@
 #include "jit/select.h"
 #include "tests/support/amx_emulator.h"
 #include "tests/support/gemm_problem.h"
+#include "tests/support/kernel_names.h"
 
 namespace fourge::tests {
 namespace {

@@ -11,6 +11,7 @@
 #include "reference/hadamard.h"
 #include "tests/support/abi_check.h"
 #include "tests/support/guarded_buffer.h"
+#include "tests/support/kernel_names.h"
 #include "tests/support/plain_matrix.h"
 
 namespace fourge::tests {
@@ -258,6 +259,50 @@ TEST_F(HadamardAvx512, KeepsTheAbiAndIgnoresTheCallersMode) {
           reinterpret_cast<void (*)(void*)>(reinterpret_cast<std::uintptr_t>((*kernel)->code().bytes.data()));
       EXPECT_EQ(abi_violations(entry, &args, mxcsr), "") << problem.describe();
       EXPECT_EQ(first_difference(spec.output, reference_answer(problem), y), "") << problem.describe();
+    }
+  }
+}
+
+// Prefetching reaches past the input's end, non-temporal stores need their alignment; neither changes a bit.
+TEST_F(HadamardAvx512, EveryFootprintGivesTheSameBits) {
+  std::mt19937_64 rng(8);
+  for (const std::int64_t order : kOrders) {
+    for (const ElementFormat output : {ElementFormat::f32, ElementFormat::bf16}) {
+      const HadamardSpec spec{.order = order, .output = output};
+      if (jit::hadamard_avx512_refusal(spec) != nullptr) continue;
+      constexpr std::int64_t kBlocks = 3;
+      const Problem problem = make_problem(spec, 1, kBlocks, false, PlainData::gaussian, rng);
+      const std::vector<std::uint8_t> want = reference_answer(problem);
+      const auto kernel = jit::make_hadamard_avx512(spec);
+      ASSERT_TRUE(kernel.ok());
+      GuardedBuffer x(problem.x, GuardedBuffer::Place::kAtEnd),
+          y(want.size(), GuardedBuffer::Place::kAtBegin),
+          work(static_cast<std::size_t>(order) * 4, GuardedBuffer::Place::kAtBegin);
+      for (const auto footprint : {jit::Footprint::in_l2, jit::Footprint::in_l3, jit::Footprint::in_memory}) {
+        std::memset(y.data(), 0xa5, y.size());
+        (*kernel)->run({.x = x.data(),
+                        .y = y.data(),
+                        .work = work.as<float>(),
+                        .sign_words = nullptr,
+                        .count = kBlocks,
+                        .x_step = order * 4,
+                        .y_step = static_cast<std::int64_t>(want.size()) / kBlocks,
+                        .scale = problem.scale,
+                        .footprint = footprint});
+        EXPECT_EQ(first_difference(output, want, {y.data(), y.data() + y.size()}), "")
+            << problem.describe() << " footprint " << static_cast<int>(footprint);
+      }
+      if (output != ElementFormat::f32) continue;
+      (*kernel)->run({.x = x.data(),
+                      .y = x.data(),
+                      .work = work.as<float>(),
+                      .sign_words = nullptr,
+                      .count = kBlocks,
+                      .x_step = order * 4,
+                      .y_step = order * 4,
+                      .scale = problem.scale,
+                      .footprint = jit::Footprint::in_memory});
+      EXPECT_EQ(first_difference(output, want, {x.data(), x.data() + x.size()}), "") << problem.describe();
     }
   }
 }

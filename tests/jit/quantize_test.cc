@@ -12,6 +12,7 @@
 #include "quant/quantize.h"
 #include "reference/hadamard.h"
 #include "tests/support/guarded_buffer.h"
+#include "tests/support/kernel_names.h"
 #include "tests/support/plain_matrix.h"
 
 namespace fourge::tests {

@@ -40,11 +40,10 @@ void quantize_scalar(const LaneScaling& scaling, const std::vector<float>& value
   for (std::size_t b = 0; b < blocks; ++b) {
     const Block block{values.data() + b * static_cast<std::size_t>(width), width, 1, width};
     std::uint8_t* packed = codes.data() + b * static_cast<std::size_t>(width) / 2;
-    scales[b] =
-        scaling.format == Format::nvfp4
-            ? quantize_nvfp4_block(Nvfp4Scaling::of({.rule = scaling.rule}, scaling.amax), block, {}, packed,
-                                   width / 2)
-            : quantize_mx_block(scaling.rule, block, {}, packed, width / 2);
+    scales[b] = scaling.format == Format::nvfp4
+                    ? quantize_nvfp4_block(Nvfp4Scaling::of({.rule = scaling.rule}, scaling.amax), block, {},
+                                           packed, width / 2)
+                    : quantize_mx_block(scaling.rule, block, {}, packed, width / 2);
   }
 }
 
@@ -87,8 +86,11 @@ TEST(QuantizeLanes, NotNumbersAndExtremesEqualTheScalarQuantisers) {
     expect_as_scalar({Format::nvfp4, rule, 3.1e38f}, values);
     expect_as_scalar({Format::nvfp4, rule, 1e-38f}, values);
   }
-  for (const ScaleRule rule : {ScaleRule::floor, ScaleRule::even, ScaleRule::rceil, ScaleRule::static_6})
-    expect_as_scalar({Format::mxfp4, rule}, values);
+  for (const bool infinite : {false, true}) {
+    if (infinite) values[200] = -std::numeric_limits<float>::infinity();  // a scale of NaN under static rules
+    for (const ScaleRule rule : {ScaleRule::floor, ScaleRule::even, ScaleRule::rceil, ScaleRule::static_6})
+      expect_as_scalar({Format::mxfp4, rule}, values);
+  }
 }
 
 /// Every code of the format tried on one block, in f64.
