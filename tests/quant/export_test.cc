@@ -148,7 +148,7 @@ TEST_F(Export, EveryFormatReadsBackWhatWasQuantised) {
 
 TEST_F(Export, TensorScalesPointTheWayTheirFormatSays) {
   const std::string module = "model.layers.1.mlp.down_proj";
-  const auto& weight = tests::tiny_tensors(config_, 11).at(module + ".weight").second;
+  const auto weight = tests::tiny_tensors(config_, 11).at(module + ".weight").second;
   float amax = 0.0f;
   for (const float w : weight) amax = std::max(amax, std::fabs(w));
   quantize(recipe_for(StoredFormat::compressed_tensors, Format::nvfp4), StoredFormat::compressed_tensors, "ct");
@@ -164,7 +164,7 @@ TEST_F(Export, TensorScalesPointTheWayTheirFormatSays) {
 TEST_F(Export, ElementZeroIsInTheLowNibbleOfRowMajorCodes) {
   quantize(recipe_for(StoredFormat::compressed_tensors, Format::mxfp4), StoredFormat::compressed_tensors, "ct");
   const std::string module = "model.layers.0.mlp.gate_proj";
-  const auto& weight = tests::tiny_tensors(config_, 11).at(module + ".weight").second;
+  const auto weight = tests::tiny_tensors(config_, 11).at(module + ".weight").second;
   const Result<Checkpoint> checkpoint = Checkpoint::open(folder_ / "ct");
   const Result<Tensor> codes = checkpoint->find(module + ".weight_packed", {192, 32});
   const Result<Tensor> scales = checkpoint->find(module + ".weight_scale", {192, 2});
