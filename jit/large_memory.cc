@@ -15,7 +15,8 @@ void* allocate_large(std::int64_t bytes) {
   const std::size_t rounded = (static_cast<std::size_t>(bytes) + page - 1) / page * page;
   void* memory = std::aligned_alloc(page, rounded);
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (memory != nullptr && page == kHugePage) madvise(memory, rounded, MADV_HUGEPAGE);  // advice: may be refused
+  if (memory != nullptr && page == kHugePage)
+    madvise(memory, rounded, MADV_HUGEPAGE);  // advice: may be refused
 #endif
   return memory;
 }

@@ -59,8 +59,8 @@ struct PanelCertificate {
   std::int32_t key;               // the largest of the 16 columns
   float segment_norm;             // ||b'|| over the segment of this step, the largest of the columns
   float reach;                    // ||b'|| / 2^u over this step, the largest of the columns; infinite: never
-  std::int8_t unit_exponent;      // log2 of the unit from k = 0 to the segment's end, the smallest; or kNeverUnit
-  std::int8_t emin;               // smallest scale exponent of a group that is not all zero; or kNoEmin
+  std::int8_t unit_exponent;  // log2 of the unit from k = 0 to the segment's end, the smallest; or kNeverUnit
+  std::int8_t emin;           // smallest scale exponent of a group that is not all zero; or kNoEmin
   std::int8_t unused[2];
 };
 static_assert(sizeof(PanelCertificate) == 32);

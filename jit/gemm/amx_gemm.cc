@@ -219,12 +219,14 @@ class AmxRun {
     args.segment_stride = kRowBounds * bound_stride();
     // With a given C a row of zeros is no row of zero accumulators: one below kNoUnitExponent says so.
     if (block.step == 0) {
-      std::fill_n(args.unit_exponent, kTileRows, static_cast<double>(kNoUnitExponent - (spec_.accumulate ? 1 : 0)));
+      std::fill_n(args.unit_exponent, kTileRows,
+                  static_cast<double>(kNoUnitExponent - (spec_.accumulate ? 1 : 0)));
     }
     if (rows < kTileRows) {  // rows that do not exist: zeros, always certified
       std::memset(args.tiles, 0, static_cast<std::size_t>(block.steps * kHalfSteps * kTileBytes));
       constexpr float kInfinity = std::numeric_limits<float>::infinity();
-      const float of_no_row[kRowBounds] = {0.0f, std::ldexp(1.0f, kNoUnitExponent), 0.0f, -kInfinity, kInfinity};
+      const float of_no_row[kRowBounds] = {0.0f, std::ldexp(1.0f, kNoUnitExponent), 0.0f, -kInfinity,
+                                           kInfinity};
       for (std::int64_t s = 0; s < segments_of(block.steps); ++s) {
         for (std::int64_t bound = 0; bound < kRowBounds; ++bound)
           std::fill_n(bounds(s) + bound * plan_.mc + tile * kTileRows, kTileRows, of_no_row[bound]);
@@ -259,7 +261,8 @@ class AmxRun {
   }
 
   // A panel's bounds over the segment, for both kernels.
-  void fill_bounds(const Block& block, const Segment& segment, AmxBlockArgs& whole, AmxStepsArgs& steps) const {
+  void fill_bounds(const Block& block, const Segment& segment, AmxBlockArgs& whole,
+                   AmxStepsArgs& steps) const {
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
     for (std::int64_t side = 0; side < 2; ++side) {
       float reach = 0, emax = -kInfinity, emin = kInfinity;
@@ -287,7 +290,8 @@ class AmxRun {
     std::uint8_t refused[kMaxRows / 32];
     if (block.step == 0 && spec_.accumulate) read_accumulators(block, c);
     for (std::int64_t index = 0; index < segments_of(block.steps); ++index) {
-      const Segment segment{c, index, std::min<std::int64_t>(kSegmentSteps, block.steps - index * kSegmentSteps),
+      const Segment segment{c, index,
+                            std::min<std::int64_t>(kSegmentSteps, block.steps - index * kSegmentSteps),
                             block.step == 0 && index == 0 && !spec_.accumulate};
       decode_panels(block, segment, b_tiles);
       AmxBlockArgs args{};
@@ -320,29 +324,33 @@ class AmxRun {
     if (block.step + block.steps == plan_.steps) write_outputs(block, c);
   }
 
-  // Spread over the segments of the block: the accumulators of the next column block and, at the last steps, the
-  // outputs of this one.
+  // Spread over the segments of the block: the accumulators of the next column block and, at the last steps,
+  // the outputs of this one.
   void fetch_ahead(const Block& block, const Segment& segment, AmxBlockArgs& args) {
     for (std::int64_t side = 0; side < 2; ++side) {
       const std::int64_t next =
           step_index(block, segment, std::min(side, panels_of(segment.c) - 1)) + segment.steps;
       args.upcoming[side] = packed_ + next * kPanelCodeBytes;
     }
-    const std::int64_t rounds = (args.row_tiles + 1) / 2 * kSegmentSteps * kHalfSteps, done = segment.index * rounds;
+    const std::int64_t rounds = (args.row_tiles + 1) / 2 * kSegmentSteps * kHalfSteps,
+                       done = segment.index * rounds;
     const auto* acc = reinterpret_cast<const std::uint8_t*>(args.acc);
     args.upcoming_acc = acc + 2 * args.acc_stride + done % (2 * plan_.mc) * 128;
     args.upcoming_d = acc;
     if (block.step + block.steps != plan_.steps) return;
-    const std::int64_t stride = (operands_.d_stride != 0 ? operands_.d_stride : spec_.n) * bytes_of(spec_.output);
-    args.upcoming_d = static_cast<const std::uint8_t*>(operands_.d) + (block.row + done % block.rows) * stride +
+    const std::int64_t stride =
+        (operands_.d_stride != 0 ? operands_.d_stride : spec_.n) * bytes_of(spec_.output);
+    args.upcoming_d = static_cast<const std::uint8_t*>(operands_.d) +
+                      (block.row + done % block.rows) * stride +
                       2 * segment.c * kPanelCols * bytes_of(spec_.output);
     args.upcoming_d_stride = stride;
   }
 
-  // Theorem 2 needs chains that start from zero; without certificates, tiles need scales that they can hold.
+  // Theorem 2 needs chains that start from zero, and tiles flush a given C that is subnormal; without
+  // certificates they still need scales that they can hold.
   bool may_try_segments(const AmxStepsArgs& steps) const {
-    if (exact()) return !spec_.accumulate;
-    return std::isfinite(steps.b_reach[0]) && std::isfinite(steps.b_reach[1]);
+    if (spec_.accumulate) return false;
+    return exact() || (std::isfinite(steps.b_reach[0]) && std::isfinite(steps.b_reach[1]));
   }
 
   // A pair of row tiles that is not certified over the segment: step by step on tiles, and rows that are not
@@ -390,7 +398,8 @@ class AmxRun {
       const std::lock_guard lock(exact_mutex_);
       if (ready.load(std::memory_order_relaxed) == 0) {
         for (std::int64_t s = 0; s < segment.steps; ++s) {
-          prepare_activations(a_, block.row + row, 1, block.step + segment.index * kSegmentSteps + s, steps + s);
+          prepare_activations(a_, block.row + row, 1, block.step + segment.index * kSegmentSteps + s,
+                              steps + s);
         }
         ready.store(1, std::memory_order_release);
       }
@@ -474,7 +483,7 @@ class AmxRun {
 class AmxGemm final : public GemmKernel {
  public:
   AmxGemm(const GemmSpec& spec, std::shared_ptr<const AmxKernels> kernels,
-           std::shared_ptr<const GemmKernel> panels)
+          std::shared_ptr<const GemmKernel> panels)
       : spec_(spec), kernels_(std::move(kernels)), panels_(std::move(panels)) {}
 
   KernelCode code() const override {
@@ -520,7 +529,7 @@ Result<std::shared_ptr<const GemmKernel>> make_amx(const GemmSpec& spec) {
   static KernelCache<AmxKey, AmxKernels> cache;
   auto kernels = cache.get({spec.format, spec.numerics == Numerics::blackwell}, generate_kernels);
   if (!kernels.ok()) return kernels.failure();
-  auto panels = make_exact_vnni(spec);
+  auto panels = spec.numerics == Numerics::fast ? make_fast_vnni(spec) : make_exact_vnni(spec);
   if (!panels.ok()) return panels.failure();
   return std::shared_ptr<const GemmKernel>(
       std::make_shared<AmxGemm>(spec, std::move(*kernels), std::move(*panels)));

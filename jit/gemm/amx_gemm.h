@@ -1,5 +1,5 @@
-// The GEMM on AMX: certified segments in tiles, then certified steps, the rest on the AVX-512 panel kernel; or,
-// with Numerics::fast, tiles without certificates.
+// The GEMM on AMX: certified segments in tiles, then certified steps, the rest on the AVX-512 panel kernel;
+// or, with Numerics::fast, tiles without certificates.
 #pragma once
 
 #include <memory>

@@ -1,9 +1,9 @@
 // Operands of the GEMM on AMX: bf16 tiles that hold element * scale, and the bounds of a segment of steps.
 //
 // docs/certificates.md, theorem 2: inside a certified segment no instruction rounds or truncates anything, so
-// the tensor core's chain is the exact sum, and so is any f32 accumulation in any order. Theorem 3: where that
-// fails, the products of each step are still summed exactly by tiles, and the accumulator is added by one
-// rounding toward zero a step.
+// the tensor core's chain is the exact sum, and so is any f32 accumulation in any order. Theorem 3: where
+// that fails, the products of each step are still summed exactly by tiles, and the accumulator is added by
+// one rounding toward zero a step.
 //
 // Bounds of a row over a segment, f32, arrays [bound][row]:
 //   norm   ||a'||_2 over the segment, rounded up
@@ -73,14 +73,14 @@ struct AmxBlockArgs {
   std::int64_t half_steps;  // >= 1
   const float* bounds;      // [bound][row_tiles * 16] of this segment
   std::int64_t bound_stride;
-  float b_norm[2], b_unit[2];      // the largest norm, the smallest unit of each panel
+  float b_norm[2], b_unit[2];       // the largest norm, the smallest unit of each panel
   const std::uint8_t* upcoming[2];  // packed codes of the next segment, by panel: fetched into L2 on the way
   // Lines to come, two for every round of K = 32: accumulators of the next column block, outputs of this one.
   const std::uint8_t* upcoming_acc;
   const std::uint8_t* upcoming_d;
   std::int64_t upcoming_d_stride;
-  std::uint8_t* refused;       // [ceil(row_tiles / 2)]: 1 where not certified; acc is untouched there
-  std::int32_t first;          // 1: acc counts as zero and is not read
+  std::uint8_t* refused;  // [ceil(row_tiles / 2)]: 1 where not certified; acc is untouched there
+  std::int32_t first;     // 1: acc counts as zero and is not read
   std::int32_t unused;
 };
 using AmxBlockFunction = void (*)(const AmxBlockArgs*);
@@ -98,10 +98,10 @@ struct AmxStepsArgs {
   const std::uint8_t* chosen;  // [ceil(row_tiles / 2)]: 0 passes over the pair
   const float* bounds;         // [bound][row_tiles * 16]
   std::int64_t bound_stride;
-  std::uint16_t* refused;      // out, [row tile][2 panels]: rows that are not certified; their acc is untouched
+  std::uint16_t* refused;  // out, [row tile][2 panels]: rows that are not certified; their acc is untouched
   float b_norm[2], b_reach[2], b_emax[2], b_emin[2];  // of each panel: the largest three, the smallest emin
-  std::uint16_t dead[2];         // by panel: columns that do not exist
-  std::int32_t first;            // 1: acc counts as zero and is not read
+  std::uint16_t dead[2];                              // by panel: columns that do not exist
+  std::int32_t first;                                 // 1: acc counts as zero and is not read
 };
 using AmxStepsFunction = void (*)(AmxStepsArgs*);
 

@@ -204,10 +204,8 @@ class ExactGenerated final : public ExactGemm {
   ExactGenerated(Format format, Numerics numerics, const char* isa, ExecutableCode code, KernelNotes notes)
       : ExactGemm(format), numerics_(numerics), isa_(isa), code_(std::move(code)), notes_(std::move(notes)) {}
   KernelCode code() const override {
-    return {code_.name(),     isa_,
-            numerics_ == Numerics::fast ? "fast" : exactness(),
-            code_.bytes(),    notes_.registers,
-            notes_.budget};
+    return {code_.name(),     isa_,         numerics_ == Numerics::fast ? "fast" : exactness(), code_.bytes(),
+            notes_.registers, notes_.budget};
   }
 
  protected:
@@ -245,8 +243,7 @@ Result<std::shared_ptr<const GemmKernel>> generate(const ExactGeneratorSpec& spe
   Result<ExecutableCode> code = generator.assemble(gemm_kernel_name(names, kTile, variant_of(spec)));
   if (!code.ok()) return code.failure();
   if (const Status dumped = dump_if_asked(*code); !dumped.ok()) return dumped.failure();
-  return std::shared_ptr<const GemmKernel>(
-      std::make_shared<ExactGenerated>(
+  return std::shared_ptr<const GemmKernel>(std::make_shared<ExactGenerated>(
       spec.format, numerics_of(spec), kIsa, std::move(*code), generator.notes()));
 }
 
@@ -289,7 +286,8 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec) 
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_fast_vnni(const GemmSpec& spec) {
-  return cached({.format = spec.format, .output = spec.output, .bias = spec.bias, .numerics = Numerics::fast});
+  return cached(
+      {.format = spec.format, .output = spec.output, .bias = spec.bias, .numerics = Numerics::fast});
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& spec, bool poison,

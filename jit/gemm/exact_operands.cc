@@ -169,8 +169,8 @@ void pack_panel(const QuantizedView& b, std::int64_t panel, std::uint8_t* packed
   const PanelStreams streams = PanelStreams::of(b.format, b.rows, b.cols);
   const ElementFormat scale_format = info(b.format).scale;
   const int scales = stored_scales(b.format), groups_per_scale = kGroups / scales;
-  auto* certificates = reinterpret_cast<PanelCertificate*>(packed + streams.certificates_offset) +
-                       panel * streams.steps;
+  auto* certificates =
+      reinterpret_cast<PanelCertificate*>(packed + streams.certificates_offset) + panel * streams.steps;
   std::fill_n(certificates, streams.steps, PanelCertificate{});
   certify_segments(b, panel, streams.steps, certificates);
   for (std::int64_t step = 0; step < streams.steps; ++step) {

@@ -153,8 +153,8 @@ void AmxBlockGenerator::load_accumulators(int row_tiles) {
   }
 }
 
-// K = 32 a round: 4 tile loads (64 loads on p23: 32 cycles) under 4 TDPBF16PS (64 TMUL cycles). The two panels'
-// upcoming codes are fetched in turn, a line a round.
+// K = 32 a round: 4 tile loads (64 loads on p23: 32 cycles) under 4 TDPBF16PS (64 TMUL cycles). The two
+// panels' upcoming codes are fetched in turn, a line a round.
 void AmxBlockGenerator::multiply(int row_tiles) {
   Label next;
   mov(a_0, a);
@@ -226,15 +226,16 @@ void AmxBlockGenerator::emit_constant_pool() {
 }
 
 KernelNotes AmxBlockGenerator::notes() const {
-  return {
-      {{"tmm0..3", "accumulators: 2 row tiles x 2 panels"},
-       {"tmm4..5, tmm6..7", "A tiles, B tiles"},
-       {"zmm0..3", "B's norms and units, by panel"},
-       {"zmm4..7", "sign bits: |c| below its threshold so far"},
-       {"rsi, rdx, rcx, r8", "A, B, accumulators of panels 0 and 1"}},
-      certified_ ? "32 x 32 outputs, K 256: 32 TDPBF16PS = 512 TMUL cycles; certificate 192 uops on p05 = 96 cycles;\n"
-                   "accumulators 64 loads + 64 stores"
-                 : "32 x 32 outputs, K 256: 32 TDPBF16PS = 512 TMUL cycles; accumulators 64 loads + 64 stores"};
+  return {{{"tmm0..3", "accumulators: 2 row tiles x 2 panels"},
+           {"tmm4..5, tmm6..7", "A tiles, B tiles"},
+           {"zmm0..3", "B's norms and units, by panel"},
+           {"zmm4..7", "sign bits: |c| below its threshold so far"},
+           {"rsi, rdx, rcx, r8", "A, B, accumulators of panels 0 and 1"}},
+          certified_
+              ? "32 x 32 outputs, K 256: 32 TDPBF16PS = 512 TMUL cycles; certificate 192 uops on p05 = 96 "
+                "cycles;\n"
+                "accumulators 64 loads + 64 stores"
+              : "32 x 32 outputs, K 256: 32 TDPBF16PS = 512 TMUL cycles; accumulators 64 loads + 64 stores"};
 }
 
 }  // namespace fourge::jit

@@ -273,7 +273,8 @@ KernelNotes AmxStepsGenerator::notes() const {
            {"zmm16..31", "smallest |c| of each"},
            {"tmm0, tmm1..2, tmm3..4", "sums of a step, A tiles, B tiles"},
            {"rsi, rdx, rcx, r10", "A, B, accumulators, bounds"}},
-          "16 x 16 outputs, one step of K 64: 32 TMUL cycles; loads 80 -> 40 cycles; 32 uops on p05 -> 16 cycles"};
+          "16 x 16 outputs, one step of K 64: 32 TMUL cycles; loads 80 -> 40 cycles; 32 uops on p05 -> 16 "
+          "cycles"};
 }
 
 }  // namespace fourge::jit

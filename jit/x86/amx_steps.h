@@ -31,8 +31,8 @@ class AmxStepsGenerator : public X86Generator {
   void emit_constant_pool();
 
   // Vector registers, by role.
-  static Xbyak::Zmm c(int row) { return Xbyak::Zmm(row); }               // 0..15: accumulators of the tile
-  static Xbyak::Zmm smallest(int row) { return Xbyak::Zmm(16 + row); }   // 16..31: smallest |c| so far
+  static Xbyak::Zmm c(int row) { return Xbyak::Zmm(row); }              // 0..15: accumulators of the tile
+  static Xbyak::Zmm smallest(int row) { return Xbyak::Zmm(16 + row); }  // 16..31: smallest |c| so far
   // Before the accumulators are loaded; one lane a row.
   const Xbyak::Zmm reach = zmm0, emax = zmm1, emin = zmm2, norm = zmm3, one = zmm4, lower = zmm5,
                    upper = zmm6;
@@ -52,7 +52,8 @@ class AmxStepsGenerator : public X86Generator {
   const Xbyak::Reg32 refused_rows = esi;
 
   // Stack: two tiles of sums, lower and upper limits of the rows, pointers, a word for MXCSR.
-  static constexpr int kSums = 0, kLower = 2048, kUpper = kLower + 64, kSaved = kUpper + 64, kLocal = kSaved + 64;
+  static constexpr int kSums = 0, kLower = 2048, kUpper = kLower + 64, kSaved = kUpper + 64,
+                       kLocal = kSaved + 64;
   Xbyak::Address lower_of(int row) { return ptr_b[rsp + kLower + 4 * row]; }
   Xbyak::Address upper_of(int row) { return ptr_b[rsp + kUpper + 4 * row]; }
   Xbyak::Address saved(int index) { return qword[rsp + kSaved + 8 * index]; }
@@ -61,7 +62,8 @@ class AmxStepsGenerator : public X86Generator {
   int last_place() const { return 2 * (info(info(format_).scale).fraction_bits + 1); }
 
   Format format_;
-  Xbyak::Label tile_config_, magnitude_mask_, infinity_, one_, two_24_, minus_12_, headroom_, spread_, largest_;
+  Xbyak::Label tile_config_, magnitude_mask_, infinity_, one_, two_24_, minus_12_, headroom_, spread_,
+      largest_;
 };
 
 }  // namespace fourge::jit

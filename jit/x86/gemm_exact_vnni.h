@@ -15,8 +15,8 @@ struct ExactVnniSpec {
   OutputType output = OutputType::f32;
   bool bias = false;
   Numerics numerics = Numerics::blackwell;  // fast: the short path for every finite scale
-  bool poison = false;        // debug: fill every vector register with ones first
-  bool only_general = false;  // debug and bench: never take the short path
+  bool poison = false;                      // debug: fill every vector register with ones first
+  bool only_general = false;                // debug and bench: never take the short path
 
   bool operator==(const ExactVnniSpec&) const = default;
 };
@@ -43,6 +43,7 @@ class ExactVnniGenerator : public X86Generator {
   void short_path();
   void second_look(const Xbyak::Label& accepted);
   void general_path();
+  void wide_path();
   void scale_exponents();
   void largest_exponent();
   void align_and_sum();
@@ -86,8 +87,8 @@ class ExactVnniGenerator : public X86Generator {
   ExactVnniSpec spec_;
   Xbyak::Label code_table_, nibble_mask_, magnitude_mask_, bound_width_, minus_126_, minus_6_,
       exponent_limit_, f32_35_;
-  Xbyak::Label sign_, zero_, nan_, nan_scale_, nan_exponent_, unit_255_, unit_127_, shift_33_, two_120_,
-      low_bits_, one_, half_ulp_;
+  Xbyak::Label sign_, zero_, nan_, nan_scale_, minus_2_, nan_exponent_, unit_255_, unit_127_, shift_33_,
+      two_120_, low_bits_, one_, half_ulp_;
 };
 
 }  // namespace fourge::jit

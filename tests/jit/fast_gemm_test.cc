@@ -10,6 +10,7 @@
 #include "jit/cpu.h"
 #include "jit/gemm/exact_gemm.h"
 #include "jit/select.h"
+#include "tests/support/amx_emulator.h"
 #include "tests/support/gemm_problem.h"
 
 namespace fourge::tests {
@@ -82,7 +83,8 @@ class FastGemmTest : public testing::TestWithParam<GemmKernelEntry> {
  protected:
   void SetUp() override {
     const char* missing = jit::host_features().missing_for(GetParam().isa);
-    if (missing != nullptr) GTEST_SKIP() << "this machine cannot run it: " << missing;
+    if (missing == nullptr || (GetParam().isa == jit::Isa::amx && enable_amx_or_emulate())) return;
+    GTEST_SKIP() << "this machine cannot run it: " << missing;
   }
 
   std::vector<std::uint8_t> run(const GemmProblem& problem, int threads = 1) {

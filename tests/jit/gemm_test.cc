@@ -112,9 +112,12 @@ std::vector<GemmKernelEntry> kernels_of(Numerics numerics) {
   return kernels;
 }
 
-std::string variant_of(const testing::TestParamInfo<GemmKernelEntry>& kernel) { return kernel.param.isa_variant; }
+std::string variant_of(const testing::TestParamInfo<GemmKernelEntry>& kernel) {
+  return kernel.param.isa_variant;
+}
 
-INSTANTIATE_TEST_SUITE_P(Registry, GemmKernelTest, testing::ValuesIn(kernels_of(Numerics::blackwell)), variant_of);
+INSTANTIATE_TEST_SUITE_P(Registry, GemmKernelTest, testing::ValuesIn(kernels_of(Numerics::blackwell)),
+                         variant_of);
 
 }  // namespace
 }  // namespace fourge::tests

@@ -118,7 +118,8 @@ void expect_same_weights(const std::vector<QuantizedLayer>& a, const std::vector
   for (std::size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(a[i].matrix.codes, b[i].matrix.codes) << i;
     EXPECT_EQ(a[i].matrix.scales, b[i].matrix.scales) << i;
-    EXPECT_EQ(a[i].matrix.tensor_scale.as_decode_multiplier(), b[i].matrix.tensor_scale.as_decode_multiplier())
+    EXPECT_EQ(a[i].matrix.tensor_scale.as_decode_multiplier(),
+              b[i].matrix.tensor_scale.as_decode_multiplier())
         << i;
   }
 }
@@ -151,7 +152,8 @@ TEST_F(Export, TensorScalesPointTheWayTheirFormatSays) {
   const auto weight = tests::tiny_tensors(config_, 11).at(module + ".weight").second;
   float amax = 0.0f;
   for (const float w : weight) amax = std::max(amax, std::fabs(w));
-  quantize(recipe_for(StoredFormat::compressed_tensors, Format::nvfp4), StoredFormat::compressed_tensors, "ct");
+  quantize(recipe_for(StoredFormat::compressed_tensors, Format::nvfp4), StoredFormat::compressed_tensors,
+           "ct");
   EXPECT_FLOAT_EQ(scalar("ct", module + ".weight_global_scale"), 2688.0f / amax);
   quantize(recipe_for(StoredFormat::modelopt, Format::nvfp4), StoredFormat::modelopt, "mo");
   EXPECT_FLOAT_EQ(scalar("mo", module + ".weight_scale_2"), amax / 2688.0f);
@@ -162,7 +164,8 @@ TEST_F(Export, TensorScalesPointTheWayTheirFormatSays) {
 }
 
 TEST_F(Export, ElementZeroIsInTheLowNibbleOfRowMajorCodes) {
-  quantize(recipe_for(StoredFormat::compressed_tensors, Format::mxfp4), StoredFormat::compressed_tensors, "ct");
+  quantize(recipe_for(StoredFormat::compressed_tensors, Format::mxfp4), StoredFormat::compressed_tensors,
+           "ct");
   const std::string module = "model.layers.0.mlp.gate_proj";
   const auto weight = tests::tiny_tensors(config_, 11).at(module + ".weight").second;
   const Result<Checkpoint> checkpoint = Checkpoint::open(folder_ / "ct");
