@@ -98,6 +98,9 @@ struct ExactPanelArgs {
 
 using ExactPanelFunction = void (*)(ExactPanelArgs*);
 
+/// Kernels that read the integer dots as f32: a dot that starts from this holds the bits of 1.5 * 2^23 + dot.
+inline constexpr std::int32_t kDotAsFloat = 0x4b400000;
+
 /// Streams of packed weights inside one buffer of 64-byte aligned streams.
 struct PanelStreams {
   std::int64_t panels = 0, steps = 0;

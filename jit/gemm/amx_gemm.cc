@@ -399,7 +399,7 @@ class AmxRun {
       if (ready.load(std::memory_order_relaxed) == 0) {
         for (std::int64_t s = 0; s < segment.steps; ++s) {
           prepare_activations(a_, block.row + row, 1, block.step + segment.index * kSegmentSteps + s,
-                              steps + s);
+                              steps + s, kDotAsFloat);
         }
         ready.store(1, std::memory_order_release);
       }

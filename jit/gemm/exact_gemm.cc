@@ -54,7 +54,8 @@ void load_accumulators(const GemmSpec& spec, const GemmOperands& operands, std::
 // The driver: row blocks outermost, panels over threads. Every output is computed by one thread in one order,
 // so the bits do not depend on the thread count.
 Status run_panels(const GemmSpec& spec, const QuantizedView& a, const std::uint8_t* packed,
-                  const GemmOperands& operands, int threads, ExactPanelFunction kernel, RunStats& stats) {
+                  const GemmOperands& operands, int threads, ExactPanelFunction kernel,
+                  std::int32_t dot_start, RunStats& stats) {
   const PanelStreams streams = PanelStreams::of(spec.format, spec.n, spec.k);
   const std::int64_t block = row_block(spec.m, streams.steps);
   auto* a_steps = static_cast<ActivationStep*>(workspace(
@@ -73,7 +74,7 @@ Status run_panels(const GemmSpec& spec, const QuantizedView& a, const std::uint8
       const std::int64_t rows = std::min(block, spec.m - row);
 #pragma omp for schedule(static)
       for (std::int64_t step = 0; step < streams.steps; ++step) {
-        prepare_activations(a, row, rows, step, a_steps + step * block);
+        prepare_activations(a, row, rows, step, a_steps + step * block, dot_start);
       }
 #pragma omp for schedule(static)
       for (std::int64_t panel = 0; panel < streams.panels; ++panel) {
@@ -126,11 +127,12 @@ class ExactGemm : public GemmKernel {
   }
   Status run(const GemmSpec& spec, const QuantizedView& a, const std::uint8_t* packed,
              const GemmOperands& operands, int threads, RunStats& stats) const override {
-    return run_panels(spec, a, packed, operands, threads, function(spec), stats);
+    return run_panels(spec, a, packed, operands, threads, function(spec), dot_start(), stats);
   }
 
  protected:
   virtual ExactPanelFunction function(const GemmSpec& spec) const = 0;
+  virtual std::int32_t dot_start() const { return 0; }  // what the function expects in ActivationStep::bias
   std::string exactness() const { return std::string("bit_exact(") + tensor_core_model(format_) + ")"; }
 
  private:
@@ -164,14 +166,17 @@ class PanelScalar final : public ExactGemm {
 
 class ExactFunction final : public ExactGemm {
  public:
-  ExactFunction(Format format, ExactPanelFunction panel) : ExactGemm(format), function_(panel) {}
+  ExactFunction(Format format, ExactPanelFunction panel, std::int32_t dot_start)
+      : ExactGemm(format), function_(panel), dot_start_(dot_start) {}
   KernelCode code() const override { return {"given_function", "", "", {}, {}, ""}; }
 
  protected:
   ExactPanelFunction function(const GemmSpec&) const override { return function_; }
+  std::int32_t dot_start() const override { return dot_start_; }
 
  private:
   ExactPanelFunction function_;
+  std::int32_t dot_start_;
 };
 
 class PanelSimd final : public ExactGemm {
@@ -199,6 +204,24 @@ class PanelSimd final : public ExactGemm {
 };
 
 #if defined(FOURGE_EXACT_GENERATOR)
+#if defined(__x86_64__)
+using ExactGenerator = ExactVnniGenerator;
+using ExactGeneratorSpec = ExactVnniSpec;
+constexpr const char *kTile = "1x16x64", *kIsa = "avx512";
+constexpr std::int32_t kDotStart = kDotAsFloat;
+constexpr Numerics numerics_of(const ExactGeneratorSpec& spec) { return spec.numerics; }
+constexpr const char* variant_of(const ExactGeneratorSpec& spec) {
+  return spec.numerics == Numerics::fast ? "avx512_vnni_fast" : "avx512_vnni";
+}
+#else
+using ExactGenerator = ExactDotprodGenerator;
+using ExactGeneratorSpec = ExactDotprodSpec;
+constexpr const char *kTile = "2x16x64", *kIsa = "dotprod";
+constexpr std::int32_t kDotStart = 0;
+constexpr Numerics numerics_of(const ExactGeneratorSpec&) { return Numerics::blackwell; }
+constexpr const char* variant_of(const ExactGeneratorSpec&) { return "dotprod"; }
+#endif
+
 class ExactGenerated final : public ExactGemm {
  public:
   ExactGenerated(Format format, Numerics numerics, const char* isa, ExecutableCode code, KernelNotes notes)
@@ -210,6 +233,7 @@ class ExactGenerated final : public ExactGemm {
 
  protected:
   ExactPanelFunction function(const GemmSpec&) const override { return code_.entry<ExactPanelFunction>(); }
+  std::int32_t dot_start() const override { return kDotStart; }
 
  private:
   Numerics numerics_;
@@ -217,22 +241,6 @@ class ExactGenerated final : public ExactGemm {
   ExecutableCode code_;
   KernelNotes notes_;
 };
-
-#if defined(__x86_64__)
-using ExactGenerator = ExactVnniGenerator;
-using ExactGeneratorSpec = ExactVnniSpec;
-constexpr const char *kTile = "1x16x64", *kIsa = "avx512";
-constexpr Numerics numerics_of(const ExactGeneratorSpec& spec) { return spec.numerics; }
-constexpr const char* variant_of(const ExactGeneratorSpec& spec) {
-  return spec.numerics == Numerics::fast ? "avx512_vnni_fast" : "avx512_vnni";
-}
-#else
-using ExactGenerator = ExactDotprodGenerator;
-using ExactGeneratorSpec = ExactDotprodSpec;
-constexpr const char *kTile = "2x16x64", *kIsa = "dotprod";
-constexpr Numerics numerics_of(const ExactGeneratorSpec&) { return Numerics::blackwell; }
-constexpr const char* variant_of(const ExactGeneratorSpec&) { return "dotprod"; }
-#endif
 
 Result<std::shared_ptr<const GemmKernel>> generate(const ExactGeneratorSpec& spec) {
   GemmSpec names;
@@ -282,12 +290,16 @@ Result<std::shared_ptr<const GemmKernel>> make_fast_simd(const GemmSpec& spec, s
 
 #if defined(__x86_64__)
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec) {
-  return cached({.format = spec.format, .output = spec.output, .bias = spec.bias});
+  return cached(
+      {.format = spec.format, .output = spec.output, .bias = spec.bias, .vbmi = host_features().avx512_vbmi});
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_fast_vnni(const GemmSpec& spec) {
-  return cached(
-      {.format = spec.format, .output = spec.output, .bias = spec.bias, .numerics = Numerics::fast});
+  return cached({.format = spec.format,
+                 .output = spec.output,
+                 .bias = spec.bias,
+                 .numerics = Numerics::fast,
+                 .vbmi = host_features().avx512_vbmi});
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& spec, bool poison,
@@ -295,6 +307,7 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& 
   return cached({.format = spec.format,
                  .output = spec.output,
                  .bias = spec.bias,
+                 .vbmi = host_features().avx512_vbmi,
                  .poison = poison,
                  .only_general = only_general});
 }
@@ -312,8 +325,9 @@ ExactPanelFunction exact_vnni_function(const GemmKernel& kernel) {
 }
 #endif
 
-std::shared_ptr<const GemmKernel> make_exact_from_function(Format format, ExactPanelFunction function) {
-  return std::make_shared<ExactFunction>(format, function);
+std::shared_ptr<const GemmKernel> make_exact_from_function(Format format, ExactPanelFunction function,
+                                                           std::int32_t dot_start) {
+  return std::make_shared<ExactFunction>(format, function, dot_start);
 }
 
 }  // namespace fourge::jit

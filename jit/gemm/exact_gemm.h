@@ -51,6 +51,7 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& 
 #endif
 
 /// The driver over any panel function: for tests of deliberately broken kernels.
-std::shared_ptr<const GemmKernel> make_exact_from_function(Format format, ExactPanelFunction function);
+std::shared_ptr<const GemmKernel> make_exact_from_function(Format format, ExactPanelFunction function,
+                                                           std::int32_t dot_start = 0);
 
 }  // namespace fourge::jit

@@ -199,7 +199,7 @@ void pack_panel(const QuantizedView& b, std::int64_t panel, std::uint8_t* packed
 }
 
 void prepare_activations(const QuantizedView& a, std::int64_t row, std::int64_t rows, std::int64_t step,
-                         ActivationStep* steps) {
+                         ActivationStep* steps, std::int32_t dot_start) {
   const ElementFormat scale_format = info(a.format).scale;
   for (std::int64_t r = 0; r < rows; ++r) {
     const StepRow source = read_step(a, row + r, step);
@@ -212,7 +212,7 @@ void prepare_activations(const QuantizedView& a, std::int64_t row, std::int64_t 
     for (int g = 0; g < kGroups; ++g) {
       int sum = 0;
       for (int i = 0; i < 8; ++i) sum += kTables.sum[source.codes[8 * g + i]];
-      out.bias[g] = -12 * sum;
+      out.bias[g] = dot_start - 12 * sum;
       const Number scale = decode(scale_format, source.scales[g]);
       const bool nan = scale.kind == NumberKind::nan;
       out.scale[g] = nan ? 0.0f : 0.25f * std::bit_cast<float>(f32_bits_of(scale));

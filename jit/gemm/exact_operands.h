@@ -12,6 +12,7 @@ using simd::ActivationStep;
 using simd::ExactPanelArgs;
 using simd::ExactPanelFunction;
 using simd::kBoundBinades;
+using simd::kDotAsFloat;
 using simd::kGroups;
 using simd::kKeyLimit;
 using simd::kLowerBound;
@@ -35,8 +36,9 @@ using simd::stored_scales;
 /// bytes). Columns beyond n and a last partial step are zero codes with zero scales.
 void pack_panel(const QuantizedView& b, std::int64_t panel, std::uint8_t* packed);
 
-/// Prepares rows [row, row + rows) of step `step` of a.
+/// Prepares rows [row, row + rows) of step `step` of a. dot_start is added to every group's bias: 0, or
+/// kDotAsFloat.
 void prepare_activations(const QuantizedView& a, std::int64_t row, std::int64_t rows, std::int64_t step,
-                         ActivationStep* steps);
+                         ActivationStep* steps, std::int32_t dot_start = 0);
 
 }  // namespace fourge::jit

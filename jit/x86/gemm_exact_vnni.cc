@@ -12,7 +12,7 @@ using Xbyak::Ymm;
 using Xbyak::Zmm;
 
 void ExactVnniGenerator::generate() {
-  prologue(kExponentBytes + kAlignedBytes);
+  prologue(kExponentBytes + kAlignedBytes + kStartBytes);
   load_arguments();
   load_constants();
   step_loop();
@@ -52,9 +52,20 @@ void ExactVnniGenerator::step_loop() {
   L(no_steps);
 }
 
-// b_codes(0..15) <- 12 + twice the element, from 512 bytes: 8 loads, 8 shifts (p0), 16 ands (p05), 16
-// shuffles (p5).
+// b_codes(0..15) <- 12 + twice the element, from 512 bytes: 8 loads, 8 shifts (p0), 16 shuffles (p5), and
+// without VBMI 16 ands (p05). vpermb reads six bits of an index: the table repeats for what the neighbour's
+// code may be.
 void ExactVnniGenerator::decode_panel() {
+  if (spec_.vbmi) {
+    vmovdqu64(code_table, ptr[rip + code_table_]);
+    for (int v = 0; v < 8; ++v) {
+      vmovdqu64(t0, ptr[codes + 64 * v]);
+      vpsrlw(t1, t0, 4);
+      vpermb(b_codes(2 * v), t0, code_table);
+      vpermb(b_codes(2 * v + 1), t1, code_table);
+    }
+    return;
+  }
   vbroadcasti32x4(code_table, ptr[rip + code_table_]);
   vpbroadcastd(nibble_mask, ptr[rip + nibble_mask_]);
   for (int v = 0; v < 8; ++v) {
@@ -70,7 +81,7 @@ void ExactVnniGenerator::decode_panel() {
 // b_scale(i) <- the scale as f32. ue4m3: the seven bits placed at f32's exponent are the value * 2^-120,
 // subnormals included; NaN (0x7f) reads as 480. ue8m0: the byte is f32's exponent field; 0 reads as 0 and 255
 // as infinity, and neither is ever certified with a product that is not zero. b_lower <- B's half of the
-// lower bound on |c|, as bits.
+// lower bound on |c|, as bits. start_of(i) <- what one product of start and scale leaves too much.
 void ExactVnniGenerator::decode_scales() {
   for (int i = 0; i < scales(); ++i) {
     vpmovzxbd(b_scale(i), ptr[scale_bytes + kPanelCols * i]);
@@ -81,6 +92,8 @@ void ExactVnniGenerator::decode_scales() {
     } else {
       vpslld(b_scale(i), b_scale(i), 23);
     }
+    vmulps(t0, b_scale(i), pool_word(start_factor_));
+    vmovaps(start_of(i), t0);
   }
   vpmovzxbd(b_lower, ptr[certificates + offsetof(PanelCertificate, emax)]);
   vpslld(b_lower, b_lower, 23);
@@ -127,7 +140,8 @@ void ExactVnniGenerator::row_loop() {
 }
 
 // dot(g) <- sum over 16 k of 2a * 2b, exact in int32.
-//   vpdpbusd takes u8 x s8: B carries +12, and the accumulator starts from -12 * sum 2a.
+//   vpdpbusd takes u8 x s8: B carries +12, and the accumulator starts from kDotAsFloat - 12 * sum 2a, so that
+//   its bits are those of the f32 1.5 * 2^23 + dot.
 static_assert(16 * 12 * 24 + 12 * 16 * 12 < 1 << 20);
 void ExactVnniGenerator::group_dots() {
   for (int g = 0; g < kGroups; ++g) vpbroadcastd(dot(g), ptr[a_row + offsetof(ActivationStep, bias) + 4 * g]);
@@ -161,18 +175,17 @@ void ExactVnniGenerator::check_scales(const Label& general) {
 // D = RZ(c + X), X exact (docs/certificates.md). With Numerics::fast X and the sum are rounded to nearest.
 //
 // Port budget of a row, zmm, Golden Cove (p05 = either vector port):
-//               vpdpbusd  cvt  mul  fma  add  certificate
-//   nvfp4          16      4    5    3    1        5         34 on p05 -> 17 cycles
-//   mxfp4          16      2    3    1    3        5         30 on p05 -> 15 cycles
-//   loads: 16 codes, 4 biases, 4 scales, c, bound             26 on p23 -> 13 cycles
+//               vpdpbusd  fma  mul  add  certificate
+//   nvfp4          16      7    1    1        5         30 on p05 -> 15 cycles
+//   mxfp4          16      5    1    1        5         28 on p05 -> 14 cycles
+//   loads: 16 codes, 4 biases, 8 scales, c, bound        30 on p23 -> 15 cycles
 // VNNI bound: 8 cycles for 1,024 products.
 void ExactVnniGenerator::short_path() {
   const int per_scale = kGroups / scales();
   for (int s = 0; s < scales(); ++s) {
     const int first = s * per_scale;
-    for (int g = first + 1; g < first + per_scale; ++g) vpaddd(dot(first), dot(first), dot(g));
-    vcvtdq2ps(dot(first), dot(first));
-    vmulps(dot(first), dot(first), b_scale(s));
+    vfmadd213ps(dot(first), b_scale(s), start_of(s));  // exact: a multiple of the scale, 24 bits of it
+    for (int g = first + 1; g < first + per_scale; ++g) vfmadd231ps(dot(first), dot(g), b_scale(s));
     const Address a_scale = a_field(offsetof(ActivationStep, scale), first);
     if (s == 0) {
       vmulps(sum, dot(first), a_scale);
@@ -268,9 +281,11 @@ void ExactVnniGenerator::emit_constant_pool() {
     L(label);
     dd(value);
   };
-  align(16);
+  align(64);
   L(code_table_);
-  for (unsigned code = 0; code < 16; ++code) db(static_cast<std::uint8_t>(twice_e2m1(code) + 12));
+  for (unsigned index = 0; index < 64; ++index) db(static_cast<std::uint8_t>(twice_e2m1(index & 15) + 12));
+  u32(dot_start_, kDotAsFloat);
+  f32(start_factor_, static_cast<float>(-kGroups / scales()) * 0x1.8p23f);
   u32(nibble_mask_, 0x0f0f0f0f);
   u32(magnitude_mask_, 0x7fffffff);
   u32(bound_width_, std::uint32_t{kBoundBinades} << 23);
@@ -309,9 +324,9 @@ KernelNotes ExactVnniGenerator::notes() const {
       {"rbx, r12, r13, r14, r15", "A step, general vectors, D row, exponents ready, B key"},
   };
   notes.budget = ue4m3()
-                     ? "short path, 1 row x 16 columns x K 64: 34 uops on p05 -> 17 cycles; VNNI bound 8\n"
+                     ? "short path, 1 row x 16 columns x K 64: 30 uops on p05 -> 15 cycles; VNNI bound 8\n"
                        "general path: 76 uops on p05 -> 38 cycles"
-                     : "short path, 1 row x 16 columns x K 64: 30 uops on p05 -> 15 cycles; VNNI bound 8\n"
+                     : "short path, 1 row x 16 columns x K 64: 28 uops on p05 -> 14 cycles; VNNI bound 8\n"
                        "general path: 84 uops on p05 -> 42 cycles";
   return notes;
 }

@@ -15,6 +15,7 @@ struct ExactVnniSpec {
   OutputType output = OutputType::f32;
   bool bias = false;
   Numerics numerics = Numerics::blackwell;  // fast: the short path for every finite scale
+  bool vbmi = false;                        // AVX512_VBMI: codes decode by one shuffle of 64 entries
   bool poison = false;                      // debug: fill every vector register with ones first
   bool only_general = false;                // debug and bench: never take the short path
 
@@ -75,8 +76,10 @@ class ExactVnniGenerator : public X86Generator {
   const Xbyak::Reg64 exponents_ready = r14;  // 0 until this step's panel exponents are on the stack
   const Xbyak::Reg32 b_key = r15d, key = eax;
 
-  // Stack: exponents of the panel's scales as f32 [4][16], then room for one vector per group and c.
-  static constexpr int kExponentBytes = 4 * 64, kAlignedBytes = 64;
+  // Stack: exponents of the panel's scales as f32 [4][16], room for one vector, then what undoes the dots'
+  // start [4][16].
+  static constexpr int kExponentBytes = 4 * 64, kAlignedBytes = 64, kStartBytes = 4 * 64;
+  Xbyak::Address start_of(int scale) { return zword[rsp + kExponentBytes + kAlignedBytes + 64 * scale]; }
   Xbyak::Address b_exponent(int scale) { return zword[rsp + 64 * scale]; }
   Xbyak::Address aligned() { return zword[rsp + kExponentBytes]; }
   Xbyak::Address aligned_half(int half) { return yword[rsp + kExponentBytes + 32 * half]; }
@@ -85,8 +88,8 @@ class ExactVnniGenerator : public X86Generator {
   }
 
   ExactVnniSpec spec_;
-  Xbyak::Label code_table_, nibble_mask_, magnitude_mask_, bound_width_, minus_126_, minus_6_,
-      exponent_limit_, f32_35_;
+  Xbyak::Label code_table_, dot_start_, start_factor_, nibble_mask_, magnitude_mask_, bound_width_,
+      minus_126_, minus_6_, exponent_limit_, f32_35_;
   Xbyak::Label sign_, zero_, nan_, nan_scale_, minus_2_, nan_exponent_, unit_255_, unit_127_, shift_33_,
       two_120_, low_bits_, one_, half_ulp_;
 };

@@ -35,7 +35,7 @@ void ExactVnniGenerator::wide_path() {
     vaddps(t0, t0, b_exponent(scale_of(g)));
     vcmpps(special_lanes, t0, pool_word(exponent_limit_), 14);  // >
     korw(nan_scale_lanes, nan_scale_lanes, special_lanes);
-    vcvtdq2ps(dot(g), dot(g));
+    vsubps(dot(g), dot(g), pool_word(dot_start_));
     if (ue4m3()) {
       vmulps(dot(g), dot(g), b_scale(scale_of(g)));
       vmulps(dot(g), dot(g), a_field(offsetof(ActivationStep, scale), g));
@@ -102,7 +102,7 @@ void ExactVnniGenerator::align_and_sum() {
   vcvttps2qq(t2, aligned_half(0));
   vcvttps2qq(t3, aligned_half(1));
   for (int g = 0; g < kGroups; ++g) {
-    vcvtdq2ps(dot(g), dot(g));
+    vsubps(dot(g), dot(g), pool_word(dot_start_));
     if (ue4m3()) {  // V_g * 2^E_g: 20 significant bits
       vmulps(dot(g), dot(g), b_scale(scale_of(g)));
       vmulps(dot(g), dot(g), a_field(offsetof(ActivationStep, scale), g));

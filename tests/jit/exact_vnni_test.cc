@@ -109,7 +109,7 @@ TEST_F(ExactVnni, KeepsCalleeSavedRegistersAndIgnoresTheCallersMxcsr) {
     const jit::PanelStreams streams = jit::PanelStreams::of(spec.format, spec.n, spec.k);
     std::vector<jit::ActivationStep> steps(static_cast<std::size_t>(spec.m * streams.steps));
     for (std::int64_t s = 0; s < streams.steps; ++s) {
-      jit::prepare_activations(problem.a.view(), 0, spec.m, s, steps.data() + s * spec.m);
+      jit::prepare_activations(problem.a.view(), 0, spec.m, s, steps.data() + s * spec.m, jit::kDotAsFloat);
     }
     // Default; flush to zero, denormals are zero, round toward zero; round up.
     for (const std::uint32_t mxcsr : {0x1f80u, 0xffc0u, 0x5f80u}) {
@@ -218,7 +218,8 @@ TEST_F(ExactVnni, EveryMutantIsCaught) {
     ASSERT_GE(replace_all(code, from, to), 1) << mutant.name << ": the original is not in the kernel";
     auto executable = jit::ExecutableCode::create(code, "mutant");
     ASSERT_TRUE(executable.ok());
-    const auto broken = jit::make_exact_from_function(mutant.format, executable->entry<ExactPanelFunction>());
+    const auto broken = jit::make_exact_from_function(mutant.format, executable->entry<ExactPanelFunction>(),
+                                                      jit::kDotAsFloat);
 
     std::mt19937_64 rng(16);
     int caught_at = -1;
