@@ -49,6 +49,15 @@ constexpr const char* name_of(OutputType t) {
 }
 constexpr std::int64_t bytes_of(OutputType t) { return t == OutputType::f32 ? 4 : 2; }
 
+/// Cache blocks; 0 leaves the choice to the kernel, which derives it from the sizes of the caches and the
+/// shape. Kernels round them to what their tiles allow; the one in use is in KernelCode::plan.
+struct Blocking {
+  std::int64_t mc = 0;  // rows of A whose operands stay in the second-level cache while all of B passes
+  std::int64_t kc = 0;  // their elements along k
+
+  bool operator==(const Blocking&) const = default;
+};
+
 /// One GEMM. A is m x k activations, B is n x k weights (row j of B = column j of the product), D is m x n.
 /// k must be a multiple of the scale block; a last partial K = 64 step counts as filled up with zero codes
 /// and zero scale bytes, which changes no bit (docs/numerics.md, "tails").
@@ -62,6 +71,7 @@ struct GemmSpec {
   OutputType output = OutputType::f32;
   bool bias = false;        // f32 [n], added by the epilogue
   bool accumulate = false;  // the chain starts from a given C, f32 m x n, instead of +0
+  Blocking blocking{};      // speed only: no bit depends on it
 
   bool operator==(const GemmSpec&) const = default;
 };

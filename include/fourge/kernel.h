@@ -28,6 +28,7 @@ struct KernelCode {
   std::span<const std::uint8_t> bytes;                         // machine code; empty for a compiled kernel
   std::vector<std::pair<std::string, std::string>> registers;  // register(s), role
   std::string budget;                                          // ports of the inner step
+  std::string plan{};                                          // cache blocks, for kernels that have them
 };
 
 }  // namespace fourge

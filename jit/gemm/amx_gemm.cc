@@ -77,10 +77,13 @@ struct Plan {
     plan.steps = streams.steps;
     plan.panels = streams.panels;
     plan.column_blocks = (streams.panels + 1) / 2;
-    plan.mc = std::min(round_up(spec.m, kTileRows), kMaxRows);
-    const std::int64_t fitting =
-        host_caches().l2 / 2 / (plan.mc * kStepK * 2) / kSegmentSteps * kSegmentSteps;
-    plan.kc = std::min(plan.steps, std::max<std::int64_t>(fitting, kSegmentSteps));
+    const std::int64_t rows = spec.blocking.mc != 0 ? round_up(spec.blocking.mc, 2 * kTileRows) : kMaxRows;
+    plan.mc = std::min({round_up(spec.m, kTileRows), rows, kMaxRows});
+    const std::int64_t asked = (spec.blocking.kc + kStepK - 1) / kStepK,
+                       fitting =
+                           host_caches().l2 / 2 / (plan.mc * kStepK * 2) / kSegmentSteps * kSegmentSteps;
+    plan.kc = std::max<std::int64_t>(asked != 0 ? round_up(asked, kSegmentSteps) : fitting, kSegmentSteps);
+    plan.kc = std::min(plan.steps, plan.kc);
     return plan;
   }
 };
@@ -493,7 +496,16 @@ class AmxGemm final : public GemmKernel {
             fast ? "fast" : std::string("bit_exact(") + tensor_core_model(spec_.format) + ")",
             kernels_->block.bytes(),
             kernels_->notes.registers,
-            kernels_->notes.budget};
+            kernels_->notes.budget,
+            plan_text()};
+  }
+  std::string plan_text() const {
+    const Plan plan = Plan::of(spec_);
+    return "mc " + std::to_string(plan.mc) + ", kc " + std::to_string(plan.kc * kStepK) + ": A tiles " +
+           std::to_string(plan.mc * plan.kc * kStepK * 2 / 1024) + " KiB in half of the L2 cache (" +
+           std::to_string(host_caches().l2 / 1024) +
+           " KiB); B tiles of 32 columns by K 256, 16 KiB, in L1; threads share " +
+           std::to_string(plan.column_blocks) + " column blocks";
   }
   const char* layout() const override { return panels_->layout(); }
   std::int64_t packed_bytes(std::int64_t n, std::int64_t k) const override {

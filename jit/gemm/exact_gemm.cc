@@ -25,11 +25,13 @@ namespace fourge::jit {
 namespace {
 
 // Rows of A whose prepared steps stay in half the L2 cache while every panel of B passes by.
-std::int64_t row_block(std::int64_t m, std::int64_t steps) {
+std::int64_t row_block(const GemmSpec& spec) {
   constexpr std::int64_t kLargest = 128, kSmallest = 16;
+  if (spec.blocking.mc != 0) return std::min(spec.m, spec.blocking.mc);
+  const std::int64_t steps = (spec.k + kStepK - 1) / kStepK;
   const std::int64_t fitting =
       host_caches().l2 / 2 / (steps * static_cast<std::int64_t>(sizeof(ActivationStep)));
-  return std::min(m, std::clamp(fitting, kSmallest, kLargest));
+  return std::min(spec.m, std::clamp(fitting, kSmallest, kLargest));
 }
 
 // D at (row, column), in bytes.
@@ -57,7 +59,7 @@ Status run_panels(const GemmSpec& spec, const QuantizedView& a, const std::uint8
                   const GemmOperands& operands, int threads, ExactPanelFunction kernel,
                   std::int32_t dot_start, RunStats& stats) {
   const PanelStreams streams = PanelStreams::of(spec.format, spec.n, spec.k);
-  const std::int64_t block = row_block(spec.m, streams.steps);
+  const std::int64_t block = row_block(spec);
   auto* a_steps = static_cast<ActivationStep*>(workspace(
       Workspace::kActivations, block * streams.steps * static_cast<std::int64_t>(sizeof(ActivationStep))));
   std::atomic<std::int64_t> general_vectors = 0;

@@ -96,6 +96,8 @@ Status check(const GemmSpec& spec) {
     return {Error::kBadShape, "m, n and k must be at least 1", where};
   if (spec.m > kMaxSize || spec.n > kMaxSize || spec.k > kMaxSize)
     return {Error::kBadShape, "a size is beyond 2^30", where};
+  if (spec.blocking.mc < 0 || spec.blocking.kc < 0)
+    return {Error::kBadArgument, "a cache block must not be negative", where};
   if (spec.k % info(spec.format).block != 0) {
     return {Error::kBadShape,
             spec.format == Format::mxfp4 ? "k must be a multiple of the scale block, 32"

@@ -380,6 +380,22 @@ TEST_F(AmxTest, ModelLikeDataIsCertifiedByBothTheorems) {
   EXPECT_GT(steps, 33 * 3 * 8);
 }
 
+TEST_F(AmxTest, BlockingIsVisibleAndChangesNoBit) {
+  std::mt19937_64 rng(36);
+  GemmProblem problem = make_problem({.m = 100, .n = 40, .k = 1120}, DataKind::wide_spread, rng);
+  const std::vector<std::uint8_t> want = reference_answer(problem);
+  for (const Blocking blocking :
+       {Blocking{}, Blocking{32, 256}, Blocking{64, 1}, Blocking{1, 600}, Blocking{4096, 1 << 20}}) {
+    problem.spec.blocking = blocking;
+    const auto kernel = make_amx(problem.spec);
+    ASSERT_TRUE(kernel.ok());
+    EXPECT_EQ(first_difference(problem, want, answer(**kernel, problem, 3)), "") << (*kernel)->code().plan;
+  }
+  problem.spec.blocking = {40, 300};
+  EXPECT_EQ((*make_amx(problem.spec))->code().plan.rfind("mc 64, kc 512: A tiles 64 KiB", 0), 0u)
+      << (*make_amx(problem.spec))->code().plan;
+}
+
 TEST_F(AmxTest, GivenAccumulatorsAreNeverCertifiedAsSegments) {
   std::mt19937_64 rng(35);
   const GemmProblem problem =

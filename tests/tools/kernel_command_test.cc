@@ -51,7 +51,7 @@ TEST(KernelCommand, RefusesUnknownWords) {
     expect_refused({"kernel", "gemm", word},
                    "fourge kernel: bad argument: SPEC '" + std::string(word) +
                        "': expected MxNxK, nvfp4, mxfp4, mxfp4_b16, blackwell, fast, output=TYPE, "
-                       "activations=TYPE, bias or accumulate");
+                       "activations=TYPE, bias, accumulate, mc=N or kc=N");
   }
 }
 

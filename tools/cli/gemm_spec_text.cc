@@ -16,7 +16,8 @@ const char* const kGemmSpecHelp =
     "  blackwell|fast           numerics, default blackwell\n"
     "  output=f32|bf16|f16      type of D, default f32\n"
     "  activations=same|bf16|f32   same: in the weights' format (default)\n"
-    "  bias, accumulate         a bias in the epilogue; the chain starts from C";
+    "  bias, accumulate         a bias in the epilogue; the chain starts from C\n"
+    "  mc=N, kc=N               cache blocks instead of those of the plan: rows of A, elements along k";
 
 namespace {
 
@@ -58,10 +59,19 @@ bool set_sizes(GemmSpec& spec, std::string_view word) {
   return true;
 }
 
+// "mc=256" with a prefix of three letters.
+bool set_block(std::int64_t& block, std::string_view word) {
+  const std::string_view digits = word.substr(3);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), block);
+  return error == std::errc() && end == digits.data() + digits.size() && block > 0;
+}
+
 bool set_word(GemmSpec& spec, std::string_view word) {
   constexpr std::string_view kOutput = "output=", kActivations = "activations=";
   if (word == "bias") return spec.bias = true;
   if (word == "accumulate") return spec.accumulate = true;
+  if (word.substr(0, 3) == "mc=") return set_block(spec.blocking.mc, word);
+  if (word.substr(0, 3) == "kc=") return set_block(spec.blocking.kc, word);
   if (word.substr(0, kOutput.size()) == kOutput)
     return set(spec.output, value_of(kOutputValues, word.substr(kOutput.size())));
   if (word.substr(0, kActivations.size()) == kActivations)
@@ -80,10 +90,11 @@ Result<GemmSpec> parse_gemm_spec(const std::vector<std::string>& words) {
   GemmSpec spec = kDefault;
   for (std::size_t i = 1; i < words.size(); ++i) {
     if (!set_word(spec, words[i])) {
-      return {Error::kBadArgument,
-              "expected MxNxK, nvfp4, mxfp4, mxfp4_b16, blackwell, fast, output=TYPE, activations=TYPE, bias "
-              "or accumulate",
-              fmt::format("SPEC '{}'", words[i])};
+      return {
+          Error::kBadArgument,
+          "expected MxNxK, nvfp4, mxfp4, mxfp4_b16, blackwell, fast, output=TYPE, activations=TYPE, bias, "
+          "accumulate, mc=N or kc=N",
+          fmt::format("SPEC '{}'", words[i])};
     }
   }
   if (const Status valid = check(spec); !valid.ok()) return valid.failure();
@@ -98,6 +109,8 @@ std::string gemm_spec_text(const GemmSpec& spec) {
     text += fmt::format(" activations={}", name_of(spec.activations));
   if (spec.bias) text += " bias";
   if (spec.accumulate) text += " accumulate";
+  if (spec.blocking.mc != 0) text += fmt::format(" mc={}", spec.blocking.mc);
+  if (spec.blocking.kc != 0) text += fmt::format(" kc={}", spec.blocking.kc);
   return text;
 }
 

@@ -76,6 +76,7 @@ void print_budget(const KernelCode& code, const Context& context) {
   fmt::print("\n{}\n", context.paint(Color::kBold, "Port budget"));
   std::istringstream lines(code.budget);
   for (std::string line; std::getline(lines, line);) fmt::print("  {}\n", line);
+  if (!code.plan.empty()) fmt::print("\n{}\n  {}\n", context.paint(Color::kBold, "Cache blocks"), code.plan);
 }
 
 void print_registers(const KernelCode& code, const Context& context) {
@@ -117,6 +118,7 @@ Json to_json(const Shown& shown) {
                    {"bytes", code.bytes.size()},
                    {"registers", Json::array()},
                    {"budget", code.budget},
+                   {"plan", code.plan.empty() ? Json(nullptr) : Json(code.plan)},
                    {"decisions", shown.decisions},
                    {"dumped", shown.dumped.empty() ? Json(nullptr) : Json(shown.dumped)},
                    {"disassembly", shown.listing.empty() ? Json(nullptr) : Json(shown.listing)}};
