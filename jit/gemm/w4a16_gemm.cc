@@ -10,6 +10,7 @@
 #include "jit/element_io.h"
 #include "jit/gemm/exact_operands.h"
 #include "jit/workspace.h"
+#include "simd/w4a16_panel.h"
 #if defined(__x86_64__)
 #include "jit/x86/gemm_w4a16.h"
 #endif
@@ -160,6 +161,28 @@ class W4a16Scalar final : public W4a16Gemm {
   GemmSpec spec_;
 };
 
+class W4a16Simd final : public W4a16Gemm {
+ public:
+  W4a16Simd(const GemmSpec& spec, simd::Target target, W4a16PanelFunction panel)
+      : W4a16Gemm(spec.format), spec_(spec), target_(target), panel_(panel) {}
+  KernelCode code() const override {
+    return {gemm_kernel_name(spec_, kTile, kernel_variant_of(target_)),
+            level_name_of(target_),
+            kExactness,
+            {},
+            {},
+            "compiled from simd/w4a16_panel.cc"};
+  }
+
+ protected:
+  Result<W4a16PanelFunction> function(const GemmSpec&, std::int64_t) const override { return panel_; }
+
+ private:
+  GemmSpec spec_;
+  simd::Target target_;
+  W4a16PanelFunction panel_;
+};
+
 class W4a16Function final : public W4a16Gemm {
  public:
   W4a16Function(Format format, W4a16PanelFunction panel) : W4a16Gemm(format), function_(panel) {}
@@ -254,6 +277,13 @@ const char* w4a16_refusal(const GemmSpec& spec) {
 
 Result<std::shared_ptr<const GemmKernel>> make_w4a16_scalar(const GemmSpec& spec) {
   return std::shared_ptr<const GemmKernel>(std::make_shared<W4a16Scalar>(spec));
+}
+
+Result<std::shared_ptr<const GemmKernel>> make_w4a16_simd(const GemmSpec& spec, simd::Target target) {
+  const W4a16PanelFunction panel = simd::w4a16_panel(target, spec);
+  if (panel == nullptr)
+    return {Error::kUnsupportedIsa, "simd/ was not compiled for this target", simd::name_of(target)};
+  return std::shared_ptr<const GemmKernel>(std::make_shared<W4a16Simd>(spec, target, panel));
 }
 
 #if defined(__x86_64__)
