@@ -92,7 +92,7 @@ W4a16PanelArgs panel_args(const GemmSpec& spec, const std::uint8_t* packed, cons
 // Chunks of row blocks outermost, panels over threads, row blocks innermost. Every output is computed by one
 // thread in one order.
 Status W4a16Gemm::run_plain(const GemmSpec& spec, const PlainView& a, const std::uint8_t* packed,
-                            const GemmOperands& operands, int threads) const {
+                            const GemmOperands& operands, [[maybe_unused]] int threads) const {
   const PanelStreams streams = PanelStreams::of(spec.format, spec.n, spec.k);
   const RowPlan plan = RowPlan::of(spec.m, streams.steps);
   const std::int64_t step_floats = kStepK * plan.rows(0);
