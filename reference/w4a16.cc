@@ -7,13 +7,12 @@
 #include "fourge/formats.h"
 #include "fourge/rounding.h"
 #include "reference/arithmetic.h"
-#include "reference/gemm.h"
 
 namespace fourge::reference {
 namespace {
 
 Status check_call(const GemmSpec& spec, const PlainView& a, const QuantizedView& b,
-                  const GemmOperands& operands) {
+                  const GemmOperands& operands, const GemmRange& range) {
   if (spec.numerics != Numerics::fast || spec.activations == Activations::same) {
     return {Error::kUnsupportedFormat, "expected numerics fast with bf16 or f32 activations",
             std::string(name_of(spec.numerics)) + ", activations " + name_of(spec.activations)};
@@ -27,6 +26,8 @@ Status check_call(const GemmSpec& spec, const PlainView& a, const QuantizedView&
       spec.bias != (operands.bias != nullptr) || spec.accumulate != (operands.c != nullptr)) {
     return {Error::kBadArgument, "expected the pointers that the spec asks for"};
   }
+  if (range.m_begin < 0 || range.m_end > spec.m || range.n_begin < 0 || range.n_end > spec.n)
+    return {Error::kBadShape, "expected a range inside D"};
   return {};
 }
 
@@ -75,11 +76,16 @@ std::uint32_t w4a16_accumulator(const GemmSpec& spec, const PlainView& a, const 
 
 Status gemm_w4a16(const GemmSpec& spec, const PlainView& a, const QuantizedView& b,
                   const GemmOperands& operands) {
-  if (Status status = check_call(spec, a, b, operands); !status.ok()) return status;
+  return gemm_w4a16_part(spec, a, b, operands, {0, spec.m, 0, spec.n});
+}
+
+Status gemm_w4a16_part(const GemmSpec& spec, const PlainView& a, const QuantizedView& b,
+                       const GemmOperands& operands, const GemmRange& range) {
+  if (Status status = check_call(spec, a, b, operands, range); !status.ok()) return status;
   const std::int64_t c_stride = operands.c_stride != 0 ? operands.c_stride : spec.n;
   const std::int64_t d_stride = operands.d_stride != 0 ? operands.d_stride : spec.n;
-  for (std::int64_t i = 0; i < spec.m; ++i) {
-    for (std::int64_t j = 0; j < spec.n; ++j) {
+  for (std::int64_t i = range.m_begin; i < range.m_end; ++i) {
+    for (std::int64_t j = range.n_begin; j < range.n_end; ++j) {
       const std::uint32_t c =
           spec.accumulate ? std::bit_cast<std::uint32_t>(operands.c[i * c_stride + j]) : 0;
       const std::uint32_t acc = w4a16_accumulator(spec, a, b, i, j, c);

@@ -355,6 +355,7 @@ void register_gemm_benchmarks(const HarnessOptions& options, MachinePeaks& peaks
     add_kernels(options, shape, peaks, subjects);
     add_peers(options, shape);
   }
+  register_w4a16_benchmarks(options, peaks);
   if (!subjects.empty()) add_phases(options, subjects.front());
 }
 

@@ -29,13 +29,21 @@ std::vector<GemmSpec> different_specs(Numerics numerics) {
   return specs;
 }
 
+// The activations that the kernel takes.
+GemmSpec taken_spec(const jit::GemmKernelEntry& entry) {
+  GemmSpec spec{.m = 512, .n = 4096, .k = 4096, .numerics = entry.numerics};
+  if (entry.refusal(spec) != nullptr) spec.activations = Activations::f32;
+  return spec;
+}
+
 // The first time that each spec is asked for in this process. A process has only so many first times: one
 // iteration makes them all, and its time is the mean.
 void cold(benchmark::State& state, const jit::GemmKernelEntry& entry) {
   Times times;
   std::size_t bytes = 0;
   for ([[maybe_unused]] auto unused : state) {
-    for (const GemmSpec& spec : different_specs(entry.numerics)) {
+    for (GemmSpec spec : different_specs(entry.numerics)) {
+      spec.activations = taken_spec(entry).activations;
       if (!check(spec).ok() || entry.refusal(spec) != nullptr) continue;
       const double start = now_seconds();
       const auto kernel = entry.make(spec);
@@ -65,7 +73,7 @@ void warm(benchmark::State& state, Lookup lookup) {
 void register_generate(const HarnessOptions&, MachinePeaks&) {
   for (const jit::GemmKernelEntry& entry : jit::gemm_kernels()) {
     if (jit::host_features().missing_for(entry.isa) != nullptr) continue;
-    const GemmSpec spec{.m = 512, .n = 4096, .k = 4096, .numerics = entry.numerics};
+    const GemmSpec spec = taken_spec(entry);
     const std::string kernel = std::string(entry.tile) + "__" + entry.isa_variant;
     benchmark::RegisterBenchmark(("generate/" + kernel).c_str(),
                                  [&entry](benchmark::State& state) { cold(state, entry); })

@@ -15,6 +15,7 @@
 
 #include "fourge/formats.h"
 #include "reference/gemm.h"
+#include "reference/w4a16.h"
 
 namespace fourge::bench {
 namespace {
@@ -130,8 +131,12 @@ std::int64_t outputs_to_check(const GemmSpec& spec, CheckExtent extent) {
   return outputs;
 }
 
-Result<CheckResult> check_gemm(const GemmSpec& spec, const QuantizedView& a, const QuantizedView& b,
-                               const GemmOperands& operands, const CheckOptions& options) {
+namespace {
+
+// compute(expected operands, part) writes what reference/ says.
+template <class Compute>
+Result<CheckResult> check_parts(const GemmSpec& spec, const GemmOperands& operands,
+                                const CheckOptions& options, const Compute& compute) {
   const std::vector<GemmRange> parts = parts_of(spec, options.extent);
   const std::int64_t stride = operands.d_stride != 0 ? operands.d_stride : spec.n;
   const std::int64_t last_row = (spec.m - 1) * stride + spec.n;
@@ -145,7 +150,7 @@ Result<CheckResult> check_gemm(const GemmSpec& spec, const QuantizedView& a, con
 #pragma omp parallel for num_threads(thread_count(options.threads)) schedule(dynamic)
   for (std::int64_t p = 0; p < count; ++p) {
     const GemmRange& part = parts[static_cast<std::size_t>(p)];
-    const Status status = reference::gemm_part(spec, a, b, expected, part);
+    const Status status = compute(expected, part);
     const CheckResult result =
         status.ok() ? compare(spec, part, stride, want.data(), operands.d) : CheckResult{};
 #pragma omp critical(fourge_check_gemm)
@@ -159,6 +164,22 @@ Result<CheckResult> check_gemm(const GemmSpec& spec, const QuantizedView& a, con
   }
   if (failure) return *failure;
   return total;
+}
+
+}  // namespace
+
+Result<CheckResult> check_gemm(const GemmSpec& spec, const QuantizedView& a, const QuantizedView& b,
+                               const GemmOperands& operands, const CheckOptions& options) {
+  return check_parts(spec, operands, options, [&](const GemmOperands& expected, const GemmRange& part) {
+    return reference::gemm_part(spec, a, b, expected, part);
+  });
+}
+
+Result<CheckResult> check_gemm(const GemmSpec& spec, const PlainView& a, const QuantizedView& b,
+                               const GemmOperands& operands, const CheckOptions& options) {
+  return check_parts(spec, operands, options, [&](const GemmOperands& expected, const GemmRange& part) {
+    return reference::gemm_w4a16_part(spec, a, b, expected, part);
+  });
 }
 
 RelativeError relative_error(const GemmSpec& spec, const Values& x, const Values& w, const void* d,

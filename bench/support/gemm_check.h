@@ -40,6 +40,10 @@ std::int64_t outputs_to_check(const GemmSpec& spec, CheckExtent extent);
 Result<CheckResult> check_gemm(const GemmSpec& spec, const QuantizedView& a, const QuantizedView& b,
                                const GemmOperands& operands, const CheckOptions& options);
 
+/// The same for plain activations (W4A16): the order that fourge/gemm.h defines.
+Result<CheckResult> check_gemm(const GemmSpec& spec, const PlainView& a, const QuantizedView& b,
+                               const GemmOperands& operands, const CheckOptions& options);
+
 /// ||D - X W^T|| / ||X W^T|| (Frobenius), X W^T in double precision from the values before quantisation.
 struct RelativeError {
   double value = 0;

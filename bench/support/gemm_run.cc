@@ -1,6 +1,7 @@
 #include "bench/support/gemm_run.h"
 
 #include "bench/support/peers.h"
+#include "jit/element_io.h"
 
 #include <utility>
 
@@ -26,6 +27,13 @@ Result<TimedGemm> create_gemm(const GemmSpec& spec, const GemmOptions& options) 
   return TimedGemm{std::move(*gemm), seconds};
 }
 
+std::vector<std::uint8_t> plain_values(const Values& x, const GemmSpec& spec) {
+  std::vector<std::uint8_t> bytes(x.data.size() * (spec.activations == Activations::bf16 ? 2 : 4));
+  jit::store_elements(spec.activations == Activations::bf16 ? ElementFormat::bf16 : ElementFormat::f32,
+                      x.data.data(), static_cast<std::int64_t>(x.data.size()), bytes.data());
+  return bytes;
+}
+
 Result<GemmReport> run_gemm(const TimedGemm& kernel, const GemmData& data, const GemmRunOptions& options,
                             MachinePeaks& peaks) {
   const Gemm& gemm = kernel.gemm;
@@ -46,17 +54,25 @@ Result<GemmReport> run_gemm(const TimedGemm& kernel, const GemmData& data, const
 
   std::vector<std::uint8_t> d(static_cast<std::size_t>(spec.m * spec.n * bytes_of(spec.output)));
   GemmOperands operands;
-  operands.alpha = data.alpha();
   operands.d = d.data();
-  const RunOptions run_options{.threads = options.threads};
+  const bool plain = spec.activations != Activations::same;
+  operands.alpha = plain ? data.b.tensor_scale.as_decode_multiplier() : data.alpha();
+  const std::vector<std::uint8_t> plain_data =
+      plain ? plain_values(data.x, spec) : std::vector<std::uint8_t>();
+  const PlainView plain_a{plain_data.data(), data.x.rows, data.x.cols};
   const QuantizedView a = data.a.view();
-  if (const Status ran = gemm.run(a, *packed, operands, run_options, &report.stats); !ran.ok()) {
-    return ran.failure();
-  }
+  const RunOptions run_options{.threads = options.threads};
+  const auto run = [&](RunStats* stats) {
+    return plain ? gemm.run(plain_a, *packed, operands, run_options, stats)
+                 : gemm.run(a, *packed, operands, run_options, stats);
+  };
+  if (const Status ran = run(&report.stats); !ran.ok()) return ran.failure();
   if (options.check != CheckExtent::none) {
-    const Result<CheckResult> check =
-        check_gemm(spec, a, data.b.view(), operands,
-                   {.extent = options.check, .threads = options.threads, .progress = options.progress});
+    const CheckOptions check_options{
+        .extent = options.check, .threads = options.threads, .progress = options.progress};
+    const Result<CheckResult> check = plain
+                                          ? check_gemm(spec, plain_a, data.b.view(), operands, check_options)
+                                          : check_gemm(spec, a, data.b.view(), operands, check_options);
     if (!check.ok()) return check.failure();
     report.check = *check;
   }
@@ -64,7 +80,7 @@ Result<GemmReport> run_gemm(const TimedGemm& kernel, const GemmData& data, const
 
   Status timed;
   report.times = repeat(options.repeat, [&] {
-    const Status ran = gemm.run(a, *packed, operands, run_options);
+    const Status ran = run(nullptr);
     if (!ran.ok()) timed = ran;
   });
   if (!timed.ok()) return timed.failure();

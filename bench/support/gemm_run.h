@@ -25,6 +25,9 @@ struct TimedGemm {
 };
 Result<TimedGemm> create_gemm(const GemmSpec& spec, const GemmOptions& options = {});
 
+/// x as bf16 or f32, as the spec's plain activations are.
+std::vector<std::uint8_t> plain_values(const Values& x, const GemmSpec& spec);
+
 struct GemmRunOptions {
   int threads = 1;
   CheckExtent check = CheckExtent::all;

@@ -29,7 +29,10 @@ Unit bounding_unit(const std::string& isa) {
 
 std::optional<Bound> gemm_bound(const GemmSpec& spec, const std::string& isa, std::int64_t packed_bytes,
                                 int threads, MachinePeaks& peaks) {
-  const Unit unit = bounding_unit(isa);
+  const bool plain = spec.activations != Activations::same;
+  const Unit unit = plain ? Unit::fma_f32 : bounding_unit(isa);
+  // W4A16 reads codes and scales, none of the certificates.
+  if (plain) packed_bytes = spec.n * spec.k / 2 + spec.n * spec.k / info(spec.format).block;
   const double operations =
       2.0 * static_cast<double>(spec.m) * static_cast<double>(spec.n) * static_cast<double>(spec.k);
   const double gops = peaks.unit_gops(unit, threads).value_or(0);

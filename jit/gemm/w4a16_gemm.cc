@@ -10,6 +10,7 @@
 #include "jit/element_io.h"
 #include "jit/gemm/exact_operands.h"
 #include "jit/workspace.h"
+#include "simd/w4a16_panel.h"
 #if defined(__x86_64__)
 #include "jit/x86/gemm_w4a16.h"
 #endif
@@ -91,7 +92,7 @@ W4a16PanelArgs panel_args(const GemmSpec& spec, const std::uint8_t* packed, cons
 // Chunks of row blocks outermost, panels over threads, row blocks innermost. Every output is computed by one
 // thread in one order.
 Status W4a16Gemm::run_plain(const GemmSpec& spec, const PlainView& a, const std::uint8_t* packed,
-                            const GemmOperands& operands, int threads) const {
+                            const GemmOperands& operands, [[maybe_unused]] int threads) const {
   const PanelStreams streams = PanelStreams::of(spec.format, spec.n, spec.k);
   const RowPlan plan = RowPlan::of(spec.m, streams.steps);
   const std::int64_t step_floats = kStepK * plan.rows(0);
@@ -158,6 +159,28 @@ class W4a16Scalar final : public W4a16Gemm {
 
  private:
   GemmSpec spec_;
+};
+
+class W4a16Simd final : public W4a16Gemm {
+ public:
+  W4a16Simd(const GemmSpec& spec, simd::Target target, W4a16PanelFunction panel)
+      : W4a16Gemm(spec.format), spec_(spec), target_(target), panel_(panel) {}
+  KernelCode code() const override {
+    return {gemm_kernel_name(spec_, kTile, kernel_variant_of(target_)),
+            level_name_of(target_),
+            kExactness,
+            {},
+            {},
+            "compiled from simd/w4a16_panel.cc"};
+  }
+
+ protected:
+  Result<W4a16PanelFunction> function(const GemmSpec&, std::int64_t) const override { return panel_; }
+
+ private:
+  GemmSpec spec_;
+  simd::Target target_;
+  W4a16PanelFunction panel_;
 };
 
 class W4a16Function final : public W4a16Gemm {
@@ -254,6 +277,13 @@ const char* w4a16_refusal(const GemmSpec& spec) {
 
 Result<std::shared_ptr<const GemmKernel>> make_w4a16_scalar(const GemmSpec& spec) {
   return std::shared_ptr<const GemmKernel>(std::make_shared<W4a16Scalar>(spec));
+}
+
+Result<std::shared_ptr<const GemmKernel>> make_w4a16_simd(const GemmSpec& spec, simd::Target target) {
+  const W4a16PanelFunction panel = simd::w4a16_panel(target, spec);
+  if (panel == nullptr)
+    return {Error::kUnsupportedIsa, "simd/ was not compiled for this target", simd::name_of(target)};
+  return std::shared_ptr<const GemmKernel>(std::make_shared<W4a16Simd>(spec, target, panel));
 }
 
 #if defined(__x86_64__)

@@ -18,6 +18,13 @@ const char* w4a16_refusal(const GemmSpec& spec);
 
 Result<std::shared_ptr<const GemmKernel>> make_w4a16_scalar(const GemmSpec& spec);
 
+/// The panel of simd/ for one target.
+Result<std::shared_ptr<const GemmKernel>> make_w4a16_simd(const GemmSpec& spec, simd::Target target);
+template <simd::Target kTarget>
+Result<std::shared_ptr<const GemmKernel>> make_w4a16_simd(const GemmSpec& spec) {
+  return make_w4a16_simd(spec, kTarget);
+}
+
 /// The portable function for a spec's format, output and bias.
 W4a16PanelFunction w4a16_panel_scalar(const GemmSpec& spec);
 

@@ -91,48 +91,47 @@ void W4a16Generator::step_loop() {
 }
 
 // scale(i) <- the scale as f32. ue4m3: its seven bits at f32's exponent are the value * 2^-120. ue8m0: the
-// byte is f32's exponent field. NaN of both and 2^-127 of ue8m0 (byte 0) come out wrong and are patched.
+// byte is f32's exponent field. Bytes for which that is not so are rare: one test for all of a step.
 void W4a16Generator::decode_scales() {
+  Label none;
+  vmovdqu8(t1 | all_scales | T_z, ptr[scale_bytes]);
   for (int i = 0; i < blocks(); ++i) {
     vpmovzxbd(t0, ptr[scale_bytes + kPanelCols * i]);
-    if (ue4m3()) {
-      vpandd(t0, t0, pool_word(pool_.word(0x7fu)));
-      vpslld(t0, t0, 20);
-      vmulps(t0, t0, pool_word(pool_.word(0x1p120f)));
-    } else {
-      vpslld(t0, t0, 23);
-    }
+    vpslld(t0, t0, ue4m3() ? 20 : 23);
+    if (ue4m3()) vmulps(t0, t0, pool_word(pool_.word(0x1p120f)));
     vmovaps(scale(i), t0);
   }
-  rare_scales();
-}
-
-// One test for all scales of a step: a byte of ue4m3 is NaN when its low seven bits are ones; a byte of ue8m0
-// is rare when byte + 1 is 0 or 1.
-void W4a16Generator::rare_scales() {
-  Label none;
-  vmovdqu8(t0 | all_scales | T_z, ptr[scale_bytes]);
-  if (ue4m3()) {
-    vpord(t0, t0, pool_word(pool_.word(every_byte(0x80))));
-    vpcmpeqb(rare | all_scales, t0, ptr[rip + pool_.table(lanes_of([](std::uint32_t) { return ~0u; }))]);
-  } else {
-    vpaddb(t0, t0, ptr[rip + pool_.table(lanes_of([](std::uint32_t) { return every_byte(1); }))]);
-    vptestnmb(rare | all_scales, t0,
+  if (ue4m3()) {  // above 0x7e: NaN, or bit 7, which is ignored
+    vpcmpub(rare, t1, ptr[rip + pool_.table(lanes_of([](std::uint32_t) { return every_byte(0x7e); }))], 6);
+  } else {  // byte + 1 is 0 or 1: NaN, or 2^-127, which is subnormal
+    vpaddb(t1, t1, ptr[rip + pool_.table(lanes_of([](std::uint32_t) { return every_byte(1); }))]);
+    vptestnmb(rare | all_scales, t1,
               ptr[rip + pool_.table(lanes_of([](std::uint32_t) { return every_byte(0xfe); }))]);
   }
   kortestq(rare, rare);
   jz(none, T_NEAR);
-  if (!ue4m3()) vptestmb(zero_scales | rare, t0, t0);  // byte + 1 = 1
-  for (int i = 0; i < blocks(); ++i) {
-    vbroadcastss(t1, ptr[rip + pool_.word(0x7fffffffu)]);
-    if (!ue4m3()) {
-      vbroadcastss(t1 | zero_scales, ptr[rip + pool_.word(0x00400000u)]);
-      kshiftrq(zero_scales, zero_scales, kPanelCols);
-    }
-    vmovups(scale(i) | rare, t1);
-    kshiftrq(rare, rare, kPanelCols);
-  }
+  decode_rare_scales();
   L(none);
+}
+
+// The same for every byte.
+void W4a16Generator::decode_rare_scales() {
+  for (int i = 0; i < blocks(); ++i) {
+    vpmovzxbd(t0, ptr[scale_bytes + kPanelCols * i]);
+    if (ue4m3()) {
+      vpandd(t0, t0, pool_word(pool_.word(0x7fu)));
+      vpcmpeqd(nan_lanes, t0, pool_word(pool_.word(0x7fu)));
+      vpslld(t0, t0, 20);
+      vmulps(t0, t0, pool_word(pool_.word(0x1p120f)));
+    } else {
+      vpcmpeqd(nan_lanes, t0, pool_word(pool_.word(255u)));
+      vptestnmd(zero_scales, t0, t0);
+      vpslld(t0, t0, 23);
+      vbroadcastss(t0 | zero_scales, ptr[rip + pool_.word(0x00400000u)]);
+    }
+    vbroadcastss(t0 | nan_lanes, ptr[rip + pool_.word(0x7fffffffu)]);
+    vmovaps(scale(i), t0);
+  }
 }
 
 // dot(side, row) <- the dots of blocks first .. first + side_by_side() - 1.
@@ -219,7 +218,7 @@ KernelNotes W4a16Generator::notes() const {
       {"rsi, rdx, rcx, r8", "A step, B codes, B scales, steps left"},
   };
   const int shifts = kStepK / 8 * (byte_offsets() ? 4 : 7);
-  const int scales = blocks() * (ue4m3() ? 4 : 2) + 4, fmas = (kStepK + blocks()) * spec_.rows;
+  const int scales = blocks() * (ue4m3() ? 3 : 2) + 2, fmas = (kStepK + blocks()) * spec_.rows;
   const int uops = kStepK + shifts + scales + fmas;
   char text[320];
   std::snprintf(

@@ -35,7 +35,7 @@ class W4a16Generator : public ElementIoGenerator {
   void load_accumulators();
   void step_loop();
   void decode_scales();
-  void rare_scales();
+  void decode_rare_scales();
   void dots_of_blocks(int first);
   void element(int block, int i);
   void scale_dots(int first);
