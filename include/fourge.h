@@ -254,7 +254,8 @@ enum { /* docs/quantization.md */
        FOURGE_RCEIL = 8,
        FOURGE_SHIFT = 9,
        FOURGE_SEARCH = 10,
-       FOURGE_SWEEP = 11
+       FOURGE_SWEEP = 11,
+  FOURGE_QUEST = 12 /* from the standard deviation; tensor scale 1 */
 };
 
 typedef int32_t fourge_element_rounding;
