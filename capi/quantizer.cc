@@ -12,7 +12,7 @@ struct fourge_quantizer : fourge::capi::Handle<fourge::Quantizer> {
 namespace fourge::capi {
 namespace {
 
-static_assert(FOURGE_SWEEP == static_cast<int>(ScaleRule::sweep));
+static_assert(FOURGE_QUEST == static_cast<int>(ScaleRule::quest));
 static_assert(FOURGE_FLOOR == static_cast<int>(ScaleRule::floor));
 static_assert(FOURGE_STOCHASTIC == static_cast<int>(ElementRounding::stochastic));
 
@@ -21,7 +21,7 @@ Status take_spec(const fourge_quantizer_spec* given, QuantizerSpec& spec) {
   if (!c.ok()) return c.failure();
   QuantizeSpec& q = spec.quantize;
   if (const Status s = take_format(c->format, q.format); !s.ok()) return s;
-  if (const Status s = take(c->rule, ScaleRule::sweep, "scale rule", q.rule); !s.ok()) return s;
+  if (const Status s = take(c->rule, ScaleRule::quest, "scale rule", q.rule); !s.ok()) return s;
   if (const Status s = take_flag(c->block_2d, "block_2d", q.block_2d); !s.ok()) return s;
   if (const Status s = take_layout(c->layout, q.layout); !s.ok()) return s;
   q.scale_max = c->scale_max;

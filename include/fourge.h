@@ -254,7 +254,8 @@ enum { /* docs/quantization.md */
        FOURGE_RCEIL = 8,
        FOURGE_SHIFT = 9,
        FOURGE_SEARCH = 10,
-       FOURGE_SWEEP = 11
+       FOURGE_SWEEP = 11,
+       FOURGE_QUEST = 12 /* from the standard deviation; tensor scale 1 */
 };
 
 typedef int32_t fourge_element_rounding;
@@ -319,7 +320,7 @@ FOURGE_API fourge_status fourge_quantizer_kernel(const fourge_quantizer* quantiz
 FOURGE_API fourge_status fourge_quantizer_run(const fourge_quantizer* quantizer,
                                               const fourge_quantize_operands* operands, int32_t threads,
                                               fourge_quantize_outcome* outcome);
-/* Without a kernel, for every rule (a quantiser refuses shift, search and sweep): f32, not transposed, not
+/* Without a kernel, for every rule (a quantiser refuses search and sweep): f32, not transposed, not
  * rotated, amax found by a pass. FOURGE_BAD_ARGUMENT where spec or operands ask for more. */
 FOURGE_API fourge_status fourge_quantize(const fourge_quantizer_spec* spec,
                                          const fourge_quantize_operands* operands,

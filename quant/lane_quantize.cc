@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "fourge/quest.h"
 #include "quant/mxfp4.h"
 #include "quant/nvfp4.h"
 
@@ -146,6 +147,17 @@ HWY_ATTR V NvErrorOfRule(const Nvfp4Scaling& s, const Blocks& blocks, const NvCa
         return hn::IfThenElse(hn::Gt(a, t), a, t);
       });
   }
+}
+
+// fourge/quest.h, lane by lane.
+HWY_ATTR V QuestScale(const Blocks& blocks) {
+  HWY_ALIGN float scales[kMostLanes];
+  for (std::size_t lane = 0; lane < hn::Lanes(D()); ++lane) {
+    float values[kWidest];
+    for (int i = 0; i < blocks.width; ++i) values[i] = blocks.x[i][lane];
+    scales[lane] = quest_scale(values, blocks.width);
+  }
+  return hn::Load(D(), scales);
 }
 
 HWY_INLINE Decision DecisionOf(const NvCandidate& c) {
@@ -302,12 +314,16 @@ HWY_ATTR Decision DecideMxByAmax(ScaleRule rule, const Blocks& blocks) {
   return decision;
 }
 
-// Scale 2^exponent / 3: the product with 3 * 2^-exponent rounds once.
+// Scale 2^exponent / 3: the product with 3 * 2^-exponent rounds once. NaN for an infinite block.
 HWY_INLINE Decision ShiftDecision(VI exponent) {
   const DI di;
-  const VI least = hn::Max(exponent, hn::Set(di, -126));
-  return DecisionOf(hn::Add(least, hn::Set(di, 127)),
-                    hn::Mul(Constant(3.0f), PowerOfTwo(hn::Sub(hn::Zero(di), least))));
+  const VI code = hn::Add(hn::Max(exponent, hn::Set(di, -126)), hn::Set(di, 127));
+  return DecisionOf(code, hn::Mul(Constant(3.0f), InverseOfUe8m0(code)));
+}
+
+HWY_ATTR Decision DecideMxQuest(const Blocks& blocks) {
+  const VI code = hn::Min(hn::ShiftRight<23>(Bits(QuestScale(blocks))), hn::Set(DI(), 254));
+  return DecisionOf(code, InverseOfUe8m0(code));
 }
 
 HWY_ATTR Decision DecideMxSweep(float encode_factor, const Blocks& blocks) {
@@ -340,6 +356,8 @@ HWY_ATTR Decision Decide(const LaneScaling& scaling, const Nvfp4Scaling& nv, con
         return DecideNvSearch(nv, blocks);
       case ScaleRule::sweep:
         return DecideNvSweep(nv, blocks);
+      case ScaleRule::quest:
+        return DecisionOf(NvCandidateOf(nv, QuestScale(blocks)));
       default:
         return DecideFourOverSix(nv, blocks);
     }
@@ -351,6 +369,8 @@ HWY_ATTR Decision Decide(const LaneScaling& scaling, const Nvfp4Scaling& nv, con
       return ShiftDecision(FloorLog2(hn::Mul(SearchedScale(blocks), Constant(6.0f))));
     case ScaleRule::sweep:
       return DecideMxSweep(scaling.encode, blocks);
+    case ScaleRule::quest:
+      return DecideMxQuest(blocks);
     default:
       return DecideMxByAmax(scaling.rule, blocks);
   }

@@ -78,11 +78,14 @@ float block_error(const Nvfp4Scaling& scaling, const Block& block, const Candida
 
 Nvfp4Scaling Nvfp4Scaling::of(const QuantizeSpec& spec, float amax) {
   const float denominator = largest_code(spec.rule) * largest_scale(spec);
+  if (spec.rule == ScaleRule::quest)
+    return {spec.rule, amax, largest_code(spec.rule), denominator, 1.0f, 1.0f};
   const float encode = std::min(denominator / amax, kFloatMax);
   return {spec.rule, amax, largest_code(spec.rule), denominator, encode, 1.0f / encode};
 }
 
 float nvfp4_tensor_scale(const QuantizeSpec& spec, float amax) {
+  if (spec.rule == ScaleRule::quest) return 1.0f;
   return amax / (largest_code(spec.rule) * largest_scale(spec));
 }
 

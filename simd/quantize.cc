@@ -144,8 +144,30 @@ class BlockLanes {
     return largest;
   }
 
+  // fourge/quest.h
+  HWY_NOINLINE V quest_scale() const {
+    const D d;
+    const V share = hn::Set(d, 1.0f / kWidth), one = hn::Set(d, 1.0f);
+    const V mean = hn::Mul(tree_sum<kWidth, false>(0), share);
+    const V variance = hn::Sub(hn::Mul(tree_sum<kWidth, true>(0), share), hn::Mul(mean, mean));
+    const V scale = hn::Add(hn::Mul(hn::Sqrt(variance), hn::Set(d, 2.92247856f / 6.0f)), hn::Set(d, 1e-8f));
+    return hn::IfThenElse(hn::Ge(variance, hn::Zero(d)), scale, one);
+  }
+  // Of the elements from `first` on, or of their squares; neighbours first. NaN counts as 0.
+  template <int kCount, bool kSquares>
+  HWY_INLINE V tree_sum(int first) const {
+    if constexpr (kCount == 1) {
+      const V x = at(0, first), number = hn::IfThenZeroElse(hn::IsNaN(x), x);
+      return kSquares ? hn::Mul(number, number) : number;
+    } else {
+      return hn::Add(tree_sum<kCount / 2, kSquares>(first),
+                     tree_sum<kCount / 2, kSquares>(first + kCount / 2));
+    }
+  }
+
   HWY_INLINE Decision<D> decide() const {
     if (spec_.quantize.format != Format::nvfp4) return decide_mx();
+    if (spec_.quantize.rule == ScaleRule::quest) return decide_nv(quest_scale());
     const D d;
     const V q_max = hn::Set(d, largest_code(spec_.quantize.rule));
     const V target = hn::Mul(hn::Div(amax(), q_max), hn::Set(d, args_.encode));
@@ -174,13 +196,16 @@ class BlockLanes {
   HWY_INLINE Decision<D> decide_mx() const {
     const D d;
     const DI di;
-    const VI code = mx_scale_code(amax());
+    const ScaleRule rule = spec_.quantize.rule;
+    const VI code = mx_scale_code(rule == ScaleRule::quest ? quest_scale() : amax());
     // 2^(127 - code); code 254 gives the subnormal 2^-127, NaN's code NaN.
     const VI normal = hn::ShiftLeft<23>(hn::Sub(hn::Set(di, 254), code));
     const VI least = hn::IfThenElse(hn::Eq(code, hn::Set(di, 254)), hn::Set(di, 0x0040'0000), normal);
     const VI bits = hn::IfThenElse(hn::Eq(code, hn::Set(di, 255)), hn::Set(di, 0x7fff'ffff), least);
     const auto nothing = hn::RebindMask(d, hn::Eq(code, hn::Zero(di)));
-    return {code, hn::BitCast(d, bits), is_static() ? nothing : hn::MaskFromVec(hn::Zero(d))};
+    const V inverse = hn::BitCast(d, bits);
+    return {code, rule == ScaleRule::shift ? hn::Mul(inverse, hn::Set(d, 3.0f)) : inverse,
+            is_static() ? nothing : hn::MaskFromVec(hn::Zero(d))};
   }
 
   HWY_INLINE VI mx_scale_code(V largest) const {
@@ -209,6 +234,10 @@ class BlockLanes {
         const auto tiny = hn::Lt(hn::BitCast(di, x), hn::Set(di, 0x0040'0001));
         return hn::IfThenZeroElse(tiny, code);
       }
+      case ScaleRule::shift:
+        return hn::Max(hn::ShiftRight<23>(bits), hn::Set(di, 1));
+      case ScaleRule::quest:
+        return hn::Min(hn::ShiftRight<23>(bits), hn::Set(di, 254));
       case ScaleRule::static_4:
         return at_or_above(hn::Div(largest, hn::Set(d, 4.0f)));
       default:

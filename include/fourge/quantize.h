@@ -32,6 +32,9 @@ enum class ScaleRule : std::uint8_t {
   search,  // FP-Quant's "mse" observer: 100 factors from 1 down to 0.208 on the scale of static_6 (nvfp4) or
            // shift (mxfp4), error sum |e|^2.4, the factor chosen before the scale is rounded
   sweep,   // every scale code that can have the least squared error. NVFP4 tensor scale amax / (6 * 256)
+  // Both formats: from the block's standard deviation, for Gaussian (rotated) data
+  quest,  // QuEST: s = 0.487 standard deviations, what lies above 6 s saturates. NVFP4: s rounded; MXFP4:
+          // 2^floor(log2 s). Tensor scale 1
 };
 
 constexpr const char* name_of(ScaleRule rule) {
@@ -60,6 +63,8 @@ constexpr const char* name_of(ScaleRule rule) {
       return "search";
     case ScaleRule::sweep:
       return "sweep";
+    case ScaleRule::quest:
+      return "quest";
   }
   return "";
 }
@@ -70,7 +75,8 @@ constexpr bool is_four_over_six(ScaleRule rule) {
 
 /// Rules that have no form with two-dimensional blocks, stochastic rounding or another scale maximum.
 constexpr bool needs_scale_per_row(ScaleRule rule) {
-  return rule == ScaleRule::shift || rule == ScaleRule::search || rule == ScaleRule::sweep;
+  return rule == ScaleRule::shift || rule == ScaleRule::search || rule == ScaleRule::sweep ||
+         rule == ScaleRule::quest;
 }
 
 /// How a scaled element becomes a code.
@@ -83,7 +89,7 @@ struct QuantizeSpec {
   Format format = Format::nvfp4;
   ScaleRule rule = ScaleRule::static_6;
   bool block_2d = false;  // one scale per block x block square, stored once per row; not with shift, search,
-                          // sweep
+                          // sweep, quest
   ScaleLayout layout = ScaleLayout::linear;
   int scale_max = 0;  // nvfp4: what the largest block's scale becomes, 256 or 448; 0: 256 under a Four Over
                       // Six rule and sweep, else 448
@@ -101,10 +107,10 @@ constexpr float largest_scale(const QuantizeSpec& spec) {
 
 inline constexpr ScaleRule kNvfp4Rules[] = {ScaleRule::static_6, ScaleRule::static_4,    ScaleRule::mse_4_6,
                                             ScaleRule::mae_4_6,  ScaleRule::abs_max_4_6, ScaleRule::search,
-                                            ScaleRule::sweep};
-inline constexpr ScaleRule kMxfp4Rules[] = {ScaleRule::floor, ScaleRule::ceil,     ScaleRule::even,
-                                            ScaleRule::rceil, ScaleRule::static_6, ScaleRule::static_4,
-                                            ScaleRule::shift, ScaleRule::search,   ScaleRule::sweep};
+                                            ScaleRule::sweep,    ScaleRule::quest};
+inline constexpr ScaleRule kMxfp4Rules[] = {
+    ScaleRule::floor,    ScaleRule::ceil,  ScaleRule::even,   ScaleRule::rceil, ScaleRule::static_6,
+    ScaleRule::static_4, ScaleRule::shift, ScaleRule::search, ScaleRule::sweep, ScaleRule::quest};
 
 /// The rules that a format takes.
 constexpr std::span<const ScaleRule> scale_rules_of(Format format) {
@@ -113,8 +119,8 @@ constexpr std::span<const ScaleRule> scale_rules_of(Format format) {
 }
 constexpr const char* scale_rule_names_of(Format format) {
   return format == Format::nvfp4
-             ? "nvfp4 takes static_6, static_4, mse, mae, abs_max, search or sweep"
-             : "mxfp4 takes floor, ceil, even, rceil, static_6, static_4, shift, search or sweep";
+             ? "nvfp4 takes static_6, static_4, mse, mae, abs_max, search, sweep or quest"
+             : "mxfp4 takes floor, ceil, even, rceil, static_6, static_4, shift, search, sweep or quest";
 }
 
 /// Whether format, rule and the rest belong together; the reason when not.
@@ -126,11 +132,12 @@ inline Status check(const QuantizeSpec& spec) {
   }
   const bool plain_only = needs_scale_per_row(spec.rule);
   if (spec.block_2d && plain_only) {
-    return {Error::kBadArgument, "shift, search and sweep give each row its own scales",
+    return {Error::kBadArgument, "shift, search, sweep and quest give each row its own scales",
             std::string("scale rule ") + name_of(spec.rule) + " with two-dimensional blocks"};
   }
   if (plain_only && (spec.scale_max != 0 || spec.rounding != ElementRounding::nearest)) {
-    return {Error::kBadArgument, "shift, search and sweep round to nearest under their own scale maximum",
+    return {Error::kBadArgument,
+            "shift, search, sweep and quest round to nearest under their own scale maximum",
             std::string("scale rule ") + name_of(spec.rule)};
   }
   if (spec.scale_max != 0 &&

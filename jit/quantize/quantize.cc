@@ -53,9 +53,13 @@ void set_scaling(const QuantizeSpec& spec, float amax, jit::StripArgs& args) {
   constexpr float kFloatMax = std::numeric_limits<float>::max();
   const float denominator = largest_code(spec.rule) * largest_scale(spec);
   args.amax = amax;
+  args.error_scale = amax / denominator;
+  if (spec.rule == ScaleRule::quest) {
+    args.encode = args.decode = 1.0f;
+    return;
+  }
   args.encode = std::min(denominator / amax, kFloatMax);
   args.decode = 1.0f / args.encode;
-  args.error_scale = amax / denominator;
 }
 
 void set_keys(std::uint64_t seed, jit::StripArgs& args) {
@@ -70,8 +74,9 @@ void set_keys(std::uint64_t seed, jit::StripArgs& args) {
 
 Status check(const QuantizerSpec& spec) {
   if (const Status valid = check(spec.quantize); !valid.ok()) return valid;
-  if (needs_scale_per_row(spec.quantize.rule)) {
-    return {Error::kBadArgument, "the quantiser kernels have no rule that searches for a scale; quantize() has",
+  if (spec.quantize.rule == ScaleRule::search || spec.quantize.rule == ScaleRule::sweep) {
+    return {Error::kBadArgument,
+            "the quantiser kernels have no rule that searches for a scale; quantize() has",
             std::string("scale rule ") + name_of(spec.quantize.rule)};
   }
   if (!jit::is_plain(spec.input))
@@ -110,7 +115,7 @@ KernelCode Quantizer::code() const { return kernel_->code(); }
 Result<QuantizeOutcome> Quantizer::run(const QuantizeOperands& operands, const RunOptions& options) const {
   if (const Status valid = check_operands(spec_, operands); !valid.ok()) return valid.failure();
   if (options.threads < 0) return {Error::kBadArgument, "threads must not be negative"};
-  const bool two_level = spec_.quantize.format == Format::nvfp4;
+  const bool two_level = spec_.quantize.format == Format::nvfp4 && spec_.quantize.rule != ScaleRule::quest;
   QuantizeOutcome outcome;
   outcome.amax = operands.amax.value_or(0.0f);
   if (operands.rows != 0 && operands.cols != 0) {
@@ -122,7 +127,7 @@ Result<QuantizeOutcome> Quantizer::run(const QuantizeOperands& operands, const R
     }
     jit::StripArgs tensor{};
     set_keys(operands.seed, tensor);
-    if (two_level) set_scaling(spec_.quantize, outcome.amax, tensor);
+    if (spec_.quantize.format == Format::nvfp4) set_scaling(spec_.quantize, outcome.amax, tensor);
     if (two_level && outcome.amax == 0.0f && !operands.amax.has_value()) {
       pass.write_zeros();
     } else if (const Status done = pass.quantize(tensor, outcome); !done.ok()) {
@@ -133,6 +138,7 @@ Result<QuantizeOutcome> Quantizer::run(const QuantizeOperands& operands, const R
     const float denominator = largest_code(spec_.quantize.rule) * largest_scale(spec_.quantize);
     outcome.tensor_scale = TensorScale::decode_multiplier(outcome.amax / denominator);
   }
+  if (spec_.quantize.rule == ScaleRule::shift) outcome.tensor_scale = TensorScale::encode_multiplier(3.0f);
   return outcome;
 }
 

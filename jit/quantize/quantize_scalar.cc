@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 
+#include "fourge/quest.h"
 #include "fourge/rounding.h"
 #include "fourge/stochastic.h"
 #include "jit/element_io.h"
@@ -103,7 +104,9 @@ class BlockQuantizer {
       mx(chosen);
       return chosen.scale_code;
     }
-    const float target = (amax() / largest_code(spec_.quantize.rule)) * args_.encode;
+    const float target = spec_.quantize.rule == ScaleRule::quest
+                             ? quest_scale(&group_.row(0)[first_], width_)
+                             : (amax() / largest_code(spec_.quantize.rule)) * args_.encode;
     nvfp4(target, chosen);
     if (is_four_over_six(spec_.quantize.rule)) {
       Candidate four;
@@ -136,7 +139,9 @@ class BlockQuantizer {
         spec_.quantize.rule == ScaleRule::static_6 || spec_.quantize.rule == ScaleRule::static_4;
     out.scale_code = mx_scale_code(amax());
     if (out.scale_code == 0 && is_static) return;
-    round_all(decode_f32(ElementFormat::ue8m0, 254u - out.scale_code), is_static ? 0.0f : -0.0f, out);
+    const float inverse = decode_f32(ElementFormat::ue8m0, 254u - out.scale_code);
+    round_all(spec_.quantize.rule == ScaleRule::shift ? 3.0f * inverse : inverse, is_static ? 0.0f : -0.0f,
+              out);
   }
 
   std::uint8_t mx_scale_code(float largest) const {
@@ -156,6 +161,11 @@ class BlockQuantizer {
         return below(bits + 0x0020'0000);
       case ScaleRule::rceil:
         return encode_ue8m0(largest * (1.0f / 6.0f), Rounding::rp);
+      case ScaleRule::shift:
+        return static_cast<std::uint8_t>(std::max(bits >> 23, 1u));
+      case ScaleRule::quest:
+        return static_cast<std::uint8_t>(
+            std::min(std::bit_cast<std::uint32_t>(quest_scale(&group_.row(0)[first_], width_)) >> 23, 254u));
       case ScaleRule::static_4:
         return at_or_above(largest / 4.0f);
       default:

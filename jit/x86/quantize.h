@@ -54,6 +54,8 @@ class QuantizeGenerator : public PairGenerator {
   void load_row(const Xbyak::Reg64& from, const Xbyak::Zmm& temp, int breadth);
   void block_amax();
   void row_amax();
+  void block_deviation();
+  void sum_of_blocks(bool squares);
   void for_each_row(const std::function<void()>& body);
 
   // scales
@@ -90,10 +92,11 @@ class QuantizeGenerator : public PairGenerator {
     return spec_.quantize.rule == ScaleRule::static_6 || spec_.quantize.rule == ScaleRule::static_4;
   }
   bool stochastic() const { return spec_.quantize.rounding == ElementRounding::stochastic; }
+  bool quest() const { return spec_.quantize.rule == ScaleRule::quest; }
   bool block_2d() const { return spec_.quantize.block_2d; }
   bool drops_sign_of_zero() const { return !two_level() && is_static(); }
   // Values of 7 and more would round to 8.
-  bool always_clamps() const { return stochastic() || spec_.quantize.rule == ScaleRule::floor; }
+  bool always_clamps() const { return stochastic() || spec_.quantize.rule == ScaleRule::floor || quest(); }
   bool clamps(Path path) const { return path == Path::careful || always_clamps(); }
   int blocks() const { return kGroup / info(spec_.quantize.format).block; }
   int group_bytes() const { return kGroup * bytes_of(spec_.input); }
@@ -104,7 +107,7 @@ class QuantizeGenerator : public PairGenerator {
 
   // Vector registers, by role. zmm0..16: the group (PairGenerator).
   static Xbyak::Zmm per_pair(int pair) { return Xbyak::Zmm(17 + pair); }  // 17..24: amax or error sums
-  const Xbyak::Zmm amax = zmm17, scratch = zmm25;
+  const Xbyak::Zmm amax = zmm17, scratch = zmm25;               // amax: with quest, the scale before rounding
   static Xbyak::Zmm temp(int i) { return Xbyak::Zmm(18 + i); }  // scales: 18..31
   const Xbyak::Zmm inverse = zmm21, unit = zmm22;               // codes and errors: of a pair
   const Xbyak::Zmm binade0 = zmm28, binade1 = zmm27, random0 = zmm29, random1 = zmm30, fresh = zmm31;

@@ -47,8 +47,12 @@ constexpr Margins margins_of(ScaleRule rule, bool block_2d) {
 // scale.
 void QuantizeGenerator::nvfp4_scales() {
   const Zmm target = temp(0), four = temp(5);
-  vdivps(target, amax, word(largest_code(spec_.quantize.rule)));
-  vmulps(target, target, arg_word(offsetof(StripArgs, encode)));
+  if (quest()) {
+    vmovaps(target, amax);
+  } else {
+    vdivps(target, amax, word(largest_code(spec_.quantize.rule)));
+    vmulps(target, target, arg_word(offsetof(StripArgs, encode)));
+  }
   if (four_over_six()) vmulps(four, target, word(1.5f));
   nvfp4_scale(target, kSixInverse, kSixUnit, kSixCode, true);
   if (four_over_six()) nvfp4_scale(four, kFourInverse, kFourUnit, kFourCode, false);
@@ -95,10 +99,17 @@ void QuantizeGenerator::mx_scales() {
   const Zmm code = temp(0), multiplier = temp(1);
   mx_scale_codes(code);
   vmovdqa32(slot(kSixCode), code);
-  vpbroadcastd(multiplier, scalar(254u));
-  vpsubd(multiplier, multiplier, code);
-  vpslld(multiplier, multiplier, 23);
-  vpmaxud(multiplier, multiplier, word(0x00400000u));  // 2^-127 is subnormal
+  if (spec_.quantize.rule == ScaleRule::shift) {  // 3 * 2^(127 - code) = 1.5 * 2^(128 - code)
+    vpbroadcastd(multiplier, scalar(255u));
+    vpsubd(multiplier, multiplier, code);
+    vpslld(multiplier, multiplier, 23);
+    vpord(multiplier, multiplier, word(0x00400000u));
+  } else {
+    vpbroadcastd(multiplier, scalar(254u));
+    vpsubd(multiplier, multiplier, code);
+    vpslld(multiplier, multiplier, 23);
+    vpmaxud(multiplier, multiplier, word(0x00400000u));  // 2^-127 is subnormal
+  }
   vmovaps(slot(kSixInverse), multiplier);
   vcmpps(k_temp, amax, word(std::numeric_limits<float>::infinity()), kLess);
   check_plain(multiplier, true, k_temp);
@@ -127,6 +138,14 @@ void QuantizeGenerator::mx_scale_codes(const Zmm& code) {
       vpsrld(code, code, 23);
       two_binades_below(code);
       break;
+    case ScaleRule::shift:
+      vpsrld(code, amax, 23);
+      vpmaxsd(code, code, word(1u));
+      break;
+    case ScaleRule::quest:
+      vpsrld(code, amax, 23);
+      vpminsd(code, code, word(254u));
+      break;
     case ScaleRule::rceil:  // below the normal range only what exceeds 2^-127 = 0x400000 rounds up to 1
       vmulps(code, amax, word(1.0f / 6.0f));
       vpcmpud(k_temp, code, word(0x00800000u), kLess);
@@ -144,7 +163,7 @@ void QuantizeGenerator::mx_scale_codes(const Zmm& code) {
 }
 
 void QuantizeGenerator::finish_group(Path path) {
-  if (path == Path::careful && !two_level())
+  if (path == Path::careful && !two_level() && !quest())
     vcmpps(k_redo, amax, word(std::numeric_limits<float>::infinity()), kEqual);
   if (stochastic() && !block_2d()) {
     mov(row_run, run);

@@ -182,10 +182,10 @@ TEST(CErrors, NumbersThatAreNoEnumeratorsAreRefused) {
     EXPECT_EQ(fourge_gemm_create(&spec, nullptr, &gemm), FOURGE_UNSUPPORTED_FORMAT) << wrong;
   }
   fourge_quantizer_spec spec = FOURGE_QUANTIZER_SPEC_INIT;
-  spec.rule = 12;
+  spec.rule = 13;
   fourge_quantizer* quantizer = nullptr;
   EXPECT_EQ(fourge_quantizer_create(&spec, nullptr, &quantizer), FOURGE_BAD_ARGUMENT);
-  EXPECT_STREQ(fourge_last_error(), "bad argument: scale rule 12: no such enumerator");
+  EXPECT_STREQ(fourge_last_error(), "bad argument: scale rule 13: no such enumerator");
   EXPECT_STREQ(fourge_status_name(FOURGE_BAD_SHAPE), "bad shape");
   EXPECT_STREQ(fourge_format_name(9), "");
 }

@@ -142,7 +142,7 @@ TEST(CQuantizer, GivesTheBytesOfCxx) {
 
       fourge_quantizer* quantizer = nullptr;
       const fourge_status created = fourge_quantizer_create(&c_spec, nullptr, &quantizer);
-      if (needs_scale_per_row(rule)) {
+      if (rule == ScaleRule::search || rule == ScaleRule::sweep) {
         EXPECT_EQ(created, FOURGE_BAD_ARGUMENT);
         continue;
       }
@@ -152,7 +152,7 @@ TEST(CQuantizer, GivesTheBytesOfCxx) {
       ASSERT_EQ(fourge_quantizer_run(quantizer, &operands, 2, &outcome), FOURGE_OK) << fourge_last_error();
       EXPECT_EQ(codes, want->codes) << name_of(format) << " " << name_of(rule);
       EXPECT_EQ(scales, want->scales) << name_of(format) << " " << name_of(rule);
-      EXPECT_EQ(outcome.amax, format == Format::nvfp4 ? want->amax : 0.0f);
+      EXPECT_EQ(outcome.amax, format == Format::nvfp4 && rule != ScaleRule::quest ? want->amax : 0.0f);
       fourge_quantizer_free(quantizer);
     }
   }

@@ -1,0 +1,105 @@
+// Every registered layout kernel: checked against scale_layout.h, then timed beside a copy of the same bytes.
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "bench/harness/memory_case.h"
+#include "bench/peaks/pages.h"
+#include "jit/layout/layout_kernel.h"
+
+namespace fourge::bench {
+namespace {
+
+struct LayoutCase {
+  LayoutSpec spec;
+  std::string kernel;  // name
+  std::string max_isa;
+  std::int64_t rows, columns;
+  int threads;
+};
+
+// Scales against the definition; codes by going back and forth.
+bool is_right(const LayoutCase& c, const std::uint8_t* from, const std::uint8_t* to, std::size_t bytes) {
+  std::vector<std::uint8_t> want(bytes);
+  if (jit::is_scales(c.spec.from)) {
+    convert_scales(jit::scale_layout_of(c.spec.from), from, jit::scale_layout_of(c.spec.to), want.data(),
+                   c.rows, c.columns);
+    return std::memcmp(want.data(), to, bytes) == 0;
+  }
+  const Result<LayoutConverter> back = LayoutConverter::create({c.spec.to, c.spec.from});
+  return back.ok() && back->run({to, want.data(), c.rows, c.columns}).ok() &&
+         std::memcmp(want.data(), from, bytes) == 0 && std::memcmp(to, from, bytes) != 0;
+}
+
+void run_case(benchmark::State& state, const LayoutCase& c) {
+  const Result<LayoutConverter> converter =
+      LayoutConverter::create(c.spec, {.kernel = c.kernel.c_str(), .max_isa = c.max_isa.c_str()});
+  if (!converter.ok()) return report_wrong(state, converter.failure().message());
+  const std::int64_t bytes = c.rows * c.columns;  // whole tiles
+  const Pages from(bytes), to(bytes);
+  if (from.data() == nullptr || to.data() == nullptr)
+    return report_skipped(state, "no memory for the operands");
+  for (std::int64_t i = 0; i < bytes; ++i) from.data()[i] = static_cast<std::uint8_t>(i * 37 + i / 251);
+  const LayoutOperands operands{from.data(), to.data(), c.rows, c.columns};
+  const Status done = converter->run(operands, {.threads = c.threads});
+  if (!done.ok()) return report_wrong(state, done.failure().message());
+  if (!is_right(c, from.data(), to.data(), static_cast<std::size_t>(bytes)))
+    return report_wrong(state, "differs from the definition");
+  measure_memory(state, {.read = from.data(),
+                         .read_bytes = bytes,
+                         .written = to.data(),
+                         .written_bytes = bytes,
+                         .elements = bytes,
+                         .run = [&] { return converter->run(operands, {.threads = c.threads}).ok(); }});
+}
+
+std::vector<LayoutSpec> every_spec() {
+  std::vector<LayoutSpec> specs;
+  for (int from = 0; from <= static_cast<int>(ByteLayout::halves_32); ++from) {
+    for (int to = 0; to <= static_cast<int>(ByteLayout::halves_32); ++to) {
+      const LayoutSpec spec{static_cast<ByteLayout>(from), static_cast<ByteLayout>(to)};
+      if (check(spec).ok()) specs.push_back(spec);
+    }
+  }
+  return specs;
+}
+
+void register_layout(const HarnessOptions& options, MachinePeaks&) {
+  constexpr std::int64_t kColumns = 512;  // scales of rows of 8,192 elements
+  struct Footprint {
+    const char* name;
+    std::int64_t rows;
+  };
+  // Both sides together half of L2.
+  std::vector<Footprint> footprints = {{"L2", jit::host_caches().l2 / 4 / kColumns / 128 * 128}};
+  if (options.all) footprints.push_back({"64MiB", (std::int64_t{1} << 26) / kColumns});
+  if (options.smoke) footprints = {{"smoke", 128}};
+  for (const auto& entry : jit::layout_kernels()) {
+    if (jit::host_features().missing_for(entry.isa) != nullptr) continue;
+    for (const LayoutSpec& spec : every_spec()) {
+      if (entry.refusal(spec) != nullptr) continue;
+      for (const Footprint& footprint : footprints) {
+        for (const int threads : options.threads) {
+          const LayoutCase c{spec,           entry.name(spec), jit::name_of(entry.isa),
+                             footprint.rows, kColumns,         threads};
+          const std::string name =
+              "layout/" + c.kernel + "/" + footprint.name + "/threads:" + std::to_string(threads);
+          benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { run_case(state, c); })
+              ->UseManualTime()
+              ->Unit(benchmark::kMicrosecond);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fourge::bench
+
+int main(int argc, char** argv) {
+  return fourge::bench::run_benchmarks(argc, argv,
+                                       "Layout kernels of the registry, checked and timed; % bound: of a "
+                                       "copy between the same operands in the\n"
+                                       "same run. Names: layout/KERNEL/FOOTPRINT/threads:T",
+                                       fourge::bench::register_layout);
+}
