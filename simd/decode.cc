@@ -24,62 +24,66 @@ HWY_INLINE hn::Vec<Bytes16> codes_of(const std::uint8_t* packed) {
   return hn::InterleaveLower(d, hn::And(bytes, hn::Set(d, std::uint8_t{15})), hn::ShiftRight<4>(bytes));
 }
 
-// 16 outputs of 2 or 4 bytes: byte t of every output comes from byte t of the row's entries.
+// A block under one row of the table: byte t of every output comes from byte t of the row's entries.
 //   NEON   ld2 or ld4, a tbl for each t, st2 or st4
 struct TwoBytes {
   static constexpr std::size_t kBytes = 2;
-  hn::Vec<Bytes16> t0, t1;
-  explicit HWY_INLINE TwoBytes(const std::uint8_t* row) { hn::LoadInterleaved2(Bytes16(), row, t0, t1); }
-  HWY_INLINE void look_up(const std::uint8_t* packed, std::uint8_t* y) const {
-    const auto codes = codes_of(packed);
-    hn::StoreInterleaved2(hn::TableLookupBytes(t0, codes), hn::TableLookupBytes(t1, codes), Bytes16(), y);
+  template <int kBlock>
+  static HWY_INLINE void block(const std::uint8_t* row, const std::uint8_t* packed, std::uint8_t* y) {
+    const Bytes16 d;
+    hn::Vec<Bytes16> t0, t1;
+    hn::LoadInterleaved2(d, row, t0, t1);
+    for (int i = 0; i < kBlock; i += 16) {
+      const auto codes = codes_of(packed + i / 2);
+      hn::StoreInterleaved2(hn::TableLookupBytes(t0, codes), hn::TableLookupBytes(t1, codes), d, y + 2 * i);
+    }
   }
 };
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
 // Eight lanes hold the products of the codes without their sign: one permutation of words for 8 outputs.
 struct FourBytes {
   static constexpr std::size_t kBytes = 4;
-  using D = hn::CappedTag<float, 8>;
-  using DU = hn::RebindToUnsigned<D>;
-  hn::Vec<D> products;
-  explicit HWY_INLINE FourBytes(const std::uint8_t* row)
-      : products(hn::LoadU(D(), reinterpret_cast<const float*>(row))) {}
-  HWY_INLINE void look_up(const std::uint8_t* packed, std::uint8_t* y) const {
-    const D d;
-    const DU du;
-    for (int half = 0; half < 2; ++half) {
+  template <int kBlock>
+  static HWY_INLINE void block(const std::uint8_t* row, const std::uint8_t* packed, std::uint8_t* y) {
+    const hn::CappedTag<float, 8> d;
+    const hn::RebindToUnsigned<decltype(d)> du;
+    const hn::RebindToSigned<decltype(d)> di;
+    const auto products = hn::LoadU(d, reinterpret_cast<const float*>(row));
+    for (int i = 0; i < kBlock; i += 8) {
       std::uint32_t word;
-      std::memcpy(&word, packed + 4 * half, sizeof word);
+      std::memcpy(&word, packed + i / 2, sizeof word);
       const auto codes = hn::Shr(hn::Set(du, word), hn::ShiftLeft<2>(hn::Iota(du, 0)));
-      const auto magnitude = hn::BitCast(hn::RebindToSigned<D>(), hn::And(codes, hn::Set(du, 7u)));
+      const auto magnitude = hn::BitCast(di, hn::And(codes, hn::Set(du, 7u)));
       const auto product = hn::TableLookupLanes(products, hn::IndicesFromVec(d, magnitude));
       const auto sign = hn::And(hn::ShiftLeft<28>(codes), hn::Set(du, 0x8000'0000u));
-      hn::StoreU(hn::Xor(product, hn::BitCast(d, sign)), d, reinterpret_cast<float*>(y) + 8 * half);
+      hn::StoreU(hn::Xor(product, hn::BitCast(d, sign)), d, reinterpret_cast<float*>(y) + i);
     }
   }
 };
 #else
 struct FourBytes {
   static constexpr std::size_t kBytes = 4;
-  hn::Vec<Bytes16> t0, t1, t2, t3;
-  explicit HWY_INLINE FourBytes(const std::uint8_t* row) {
-    hn::LoadInterleaved4(Bytes16(), row, t0, t1, t2, t3);
-  }
-  HWY_INLINE void look_up(const std::uint8_t* packed, std::uint8_t* y) const {
-    const auto codes = codes_of(packed);
-    hn::StoreInterleaved4(hn::TableLookupBytes(t0, codes), hn::TableLookupBytes(t1, codes),
-                          hn::TableLookupBytes(t2, codes), hn::TableLookupBytes(t3, codes), Bytes16(), y);
+  template <int kBlock>
+  static HWY_INLINE void block(const std::uint8_t* row, const std::uint8_t* packed, std::uint8_t* y) {
+    const Bytes16 d;
+    hn::Vec<Bytes16> t0, t1, t2, t3;
+    hn::LoadInterleaved4(d, row, t0, t1, t2, t3);
+    for (int i = 0; i < kBlock; i += 16) {
+      const auto codes = codes_of(packed + i / 2);
+      hn::StoreInterleaved4(hn::TableLookupBytes(t0, codes), hn::TableLookupBytes(t1, codes),
+                            hn::TableLookupBytes(t2, codes), hn::TableLookupBytes(t3, codes), d, y + 4 * i);
+    }
   }
 };
 #endif
 
-template <class Row, int kBlock>
+template <class Output, int kBlock>
 HWY_NOINLINE void blocks(const DecodeArgs& args, unsigned scale_mask) {
-  const std::uint8_t* codes = args.codes;
-  std::uint8_t* y = args.y;
+  constexpr std::size_t kRowBytes = 16 * Output::kBytes, kOutputBytes = kBlock * Output::kBytes;
   for (std::int64_t b = 0; b < args.blocks; ++b) {
-    const Row row(args.table + (args.scales[b] & scale_mask) * 16 * Row::kBytes);
-    for (int i = 0; i < kBlock; i += 16, codes += 8, y += 16 * Row::kBytes) row.look_up(codes, y);
+    Output::template block<kBlock>(args.table + (args.scales[b] & scale_mask) * kRowBytes,
+                                   args.codes + b * (kBlock / 2),
+                                   args.y + static_cast<std::size_t>(b) * kOutputBytes);
   }
 }
 

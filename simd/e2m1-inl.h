@@ -21,7 +21,7 @@ using SignedOf = hn::Vec<hn::RebindToSigned<D>>;
 
 // Bit 3 of a code from the sign of x; NaN has none.
 template <class D>
-HWY_INLINE SignedOf<D> e2m1_sign(D d, hn::Vec<D> x) {
+HWY_INLINE SignedOf<D> e2m1_sign(D, hn::Vec<D> x) {
   const hn::RebindToSigned<D> di;
   const auto sign =
       hn::And(hn::BitCast(di, hn::ShiftRight<28>(hn::BitCast(hn::RebindToUnsigned<D>(), x))), hn::Set(di, 8));

@@ -15,7 +15,8 @@ namespace fourge::simd {
 /// even, the dot and the scales' product exact. Without the instruction the fma is a product and a sum. With
 /// n = k / 16 + 1 roundings at most on the way of a product, u = 2^-24 and gamma_n = n u / (1 - n u):
 ///   |acc - exact| <= gamma_n (|c| + sum |a b|)
-/// as long as nothing overflows and but for 2^-149 a group where it underflows. NaN scales give NaN.
+/// as long as nothing overflows, and but for 2^-142 a product where scales times scales underflow. NaN scales
+/// give NaN.
 ExactPanelFunction fast_panel(Target target, const GemmSpec& spec);
 
 }  // namespace fourge::simd

@@ -93,13 +93,12 @@ HWY_INLINE const float* prepared(const QuantizerSpec& spec, const Rotation* rota
   return scratch;
 }
 
-// What a rule decides for the blocks of some lanes: the scale's code and what elements are multiplied with
-// before rounding. Lanes in `zero` get code 0 throughout.
-template <class D>
+// What a rule decides for the blocks of some lanes, in memory: vectors of a length that is not known at
+// compile time cannot stand in a structure.
 struct Decision {
-  SignedOf<D> scale_code;
-  hn::Vec<D> multiplier;
-  hn::Mask<D> zero;
+  alignas(64) std::int32_t scale_code[16];
+  alignas(64) float multiplier[16];   // of the elements, before rounding
+  alignas(64) std::int32_t keep[16];  // 0: every code is 0; else -1
 };
 
 // The blocks of one group, kWidth elements by args.rows rows: Lanes(d) of them at a time, from `lane` on.
@@ -120,12 +119,11 @@ class BlockLanes {
   // codes: [row][lane][kWidth / 2] bytes, those of the lanes in question. scale_codes: [lane].
   HWY_INLINE void run(std::uint32_t* code_words, std::uint8_t* scale_codes) const {
     const DI di;
-    const Decision<D> chosen = decide();
+    Decision chosen;
+    decide(chosen);
     for (int r = 0; r < args_.rows; ++r) encode_row(r, chosen, code_words + r * (kGroup / 8));
-    alignas(64) std::int32_t scales[16];
-    hn::Store(chosen.scale_code, di, scales);
     for (std::size_t i = 0; i < hn::Lanes(di); ++i)
-      scale_codes[lane_ + static_cast<std::int64_t>(i)] = static_cast<std::uint8_t>(scales[i]);
+      scale_codes[lane_ + static_cast<std::int64_t>(i)] = static_cast<std::uint8_t>(chosen.scale_code[i]);
   }
 
  private:
@@ -165,35 +163,49 @@ class BlockLanes {
     }
   }
 
-  HWY_INLINE Decision<D> decide() const {
-    if (spec_.quantize.format != Format::nvfp4) return decide_mx();
-    if (spec_.quantize.rule == ScaleRule::quest) return decide_nv(quest_scale());
+  HWY_INLINE void decide(Decision& chosen) const {
+    if (spec_.quantize.format != Format::nvfp4) {
+      decide_mx(chosen);
+      return;
+    }
+    if (spec_.quantize.rule == ScaleRule::quest) {
+      decide_nv(quest_scale(), chosen);
+      return;
+    }
     const D d;
+    const DI di;
     const V q_max = hn::Set(d, largest_code(spec_.quantize.rule));
     const V target = hn::Mul(hn::Div(amax(), q_max), hn::Set(d, args_.encode));
-    const Decision<D> six = decide_nv(target);
-    if (!is_four_over_six(spec_.quantize.rule)) return six;
-    const Decision<D> four = decide_nv(hn::Mul(target, hn::Set(d, 1.5f)));
-    const auto take_four = hn::Lt(error(four), error(six));
-    const auto as_words = hn::RebindMask(DI(), take_four);
-    return {hn::IfThenElse(as_words, four.scale_code, six.scale_code),
-            hn::IfThenElse(take_four, four.multiplier, six.multiplier),
-            hn::Or(hn::And(take_four, four.zero), hn::AndNot(take_four, six.zero))};
+    decide_nv(target, chosen);
+    if (!is_four_over_six(spec_.quantize.rule)) return;
+    Decision four;
+    decide_nv(hn::Mul(target, hn::Set(d, 1.5f)), four);
+    const auto take_four = hn::Lt(error(four), error(chosen));
+    const auto as_words = hn::RebindMask(di, take_four);
+    const auto take = [&](const std::int32_t* from, std::int32_t* to) HWY_ATTR {
+      hn::Store(hn::IfThenElse(as_words, hn::Load(di, from), hn::Load(di, to)), di, to);
+    };
+    take(four.scale_code, chosen.scale_code);
+    take(four.keep, chosen.keep);
+    hn::Store(hn::IfThenElse(take_four, hn::Load(d, four.multiplier), hn::Load(d, chosen.multiplier)), d,
+              chosen.multiplier);
   }
 
-  HWY_INLINE Decision<D> decide_nv(V target) const {
+  HWY_INLINE void decide_nv(V target, Decision& out) const {
     const D d;
+    const DI di;
     const VI code = ue4m3_nearest(d, target);
     const V product = hn::Mul(hn::Set(d, args_.decode), ue4m3_value(d, code));
-    return {code, hn::Min(hn::Div(hn::Set(d, 1.0f), product), hn::Set(d, kFloatMax)),
-            hn::RebindMask(d, hn::Eq(code, hn::Zero(DI())))};
+    hn::Store(code, di, out.scale_code);
+    hn::Store(hn::Min(hn::Div(hn::Set(d, 1.0f), product), hn::Set(d, kFloatMax)), d, out.multiplier);
+    hn::Store(hn::VecFromMask(di, hn::Gt(code, hn::Zero(di))), di, out.keep);
   }
 
   HWY_INLINE bool is_static() const {
     return spec_.quantize.rule == ScaleRule::static_6 || spec_.quantize.rule == ScaleRule::static_4;
   }
 
-  HWY_INLINE Decision<D> decide_mx() const {
+  HWY_INLINE void decide_mx(Decision& out) const {
     const D d;
     const DI di;
     const ScaleRule rule = spec_.quantize.rule;
@@ -202,10 +214,11 @@ class BlockLanes {
     const VI normal = hn::ShiftLeft<23>(hn::Sub(hn::Set(di, 254), code));
     const VI least = hn::IfThenElse(hn::Eq(code, hn::Set(di, 254)), hn::Set(di, 0x0040'0000), normal);
     const VI bits = hn::IfThenElse(hn::Eq(code, hn::Set(di, 255)), hn::Set(di, 0x7fff'ffff), least);
-    const auto nothing = hn::RebindMask(d, hn::Eq(code, hn::Zero(di)));
+    const VI something = hn::VecFromMask(di, hn::Gt(code, hn::Zero(di)));
+    hn::Store(code, di, out.scale_code);
     const V inverse = hn::BitCast(d, bits);
-    return {code, rule == ScaleRule::shift ? hn::Mul(inverse, hn::Set(d, 3.0f)) : inverse,
-            is_static() ? nothing : hn::MaskFromVec(hn::Zero(d))};
+    hn::Store(rule == ScaleRule::shift ? hn::Mul(inverse, hn::Set(d, 3.0f)) : inverse, d, out.multiplier);
+    hn::Store(is_static() ? something : hn::Set(di, -1), di, out.keep);
   }
 
   HWY_INLINE VI mx_scale_code(V largest) const {
@@ -246,14 +259,14 @@ class BlockLanes {
   }
 
   // One element's codes. -0 in front keeps every x; the static mxfp4 rules turn -0 into 0.
-  HWY_INLINE VI code_at(int row, int i, const Decision<D>& decision, VI random) const {
+  HWY_INLINE VI code_at(int row, int i, const Decision& decision, VI random) const {
     const D d;
     const bool plain_zero = spec_.quantize.format != Format::nvfp4 && is_static();
     const V x = hn::Add(at(row, i), hn::Set(d, plain_zero ? 0.0f : -0.0f));
-    const V y = hn::Mul(x, decision.multiplier);
+    const V y = hn::Mul(x, hn::Load(d, decision.multiplier));
     const VI code = spec_.quantize.rounding == ElementRounding::nearest ? e2m1_nearest(d, y)
                                                                         : e2m1_stochastic(d, y, random);
-    return hn::IfThenZeroElse(hn::RebindMask(DI(), decision.zero), code);
+    return hn::And(code, hn::Load(DI(), decision.keep));
   }
 
   // Random bytes of a row's blocks, drawn 16 elements at a time.
@@ -279,7 +292,7 @@ class BlockLanes {
 
   // f(i, code vector) for the elements of a row in ascending order.
   template <class F>
-  HWY_INLINE void for_each_code(int row, const Decision<D>& decision, const F& f) const {
+  HWY_INLINE void for_each_code(int row, const Decision& decision, const F& f) const {
     const DI di;
     if (spec_.quantize.rounding == ElementRounding::nearest) {
       for (int i = 0; i < kWidth; ++i) f(i, code_at(row, i, decision, hn::Zero(di)));
@@ -299,7 +312,7 @@ class BlockLanes {
   }
 
   // Sequential over a row; rows as a tree: r with r + 8, r + 4, r + 2, r + 1 (quant/nvfp4.h).
-  HWY_NOINLINE V error(const Decision<D>& decision) const {
+  HWY_NOINLINE V error(const Decision& decision) const {
     const D d;
     alignas(64) float rows[16][16] = {};
     for (int r = 0; r < args_.rows; ++r) hn::Store(row_error(r, decision), d, rows[r]);
@@ -316,9 +329,10 @@ class BlockLanes {
     return hn::Load(d, rows[0]);
   }
 
-  HWY_INLINE V row_error(int row, const Decision<D>& decision) const {
+  HWY_INLINE V row_error(int row, const Decision& decision) const {
     const D d;
-    const V scale = ue4m3_value(d, decision.scale_code), amax_of_tensor = hn::Set(d, args_.amax);
+    const V scale = ue4m3_value(d, hn::Load(DI(), decision.scale_code)),
+            amax_of_tensor = hn::Set(d, args_.amax);
     const V denominator = hn::Set(d, largest_code(spec_.quantize.rule) * largest_scale(spec_.quantize));
     const ScaleRule rule = spec_.quantize.rule;
     V total = hn::Zero(d);
@@ -338,7 +352,7 @@ class BlockLanes {
   }
 
   // Eight codes a word; a lane's words side by side are its block's bytes.
-  HWY_INLINE void encode_row(int row, const Decision<D>& decision, std::uint32_t* words) const {
+  HWY_INLINE void encode_row(int row, const Decision& decision, std::uint32_t* words) const {
     const hn::RebindToUnsigned<D> du;
     alignas(64) std::uint32_t of_word[4][16];
     auto word = hn::Zero(du);

@@ -19,6 +19,7 @@
 #elif defined(__aarch64__) && defined(FOURGE_HAVE_VIXL)
 #define FOURGE_EXACT_GENERATOR
 #include "jit/aarch64/gemm_exact_dotprod.h"
+#include "jit/aarch64/gemm_fast_dotprod.h"
 #endif
 
 namespace fourge::jit {
@@ -206,22 +207,35 @@ class PanelSimd final : public ExactGemm {
 };
 
 #if defined(FOURGE_EXACT_GENERATOR)
+// The generator of a spec, and what its kernels' names and numbers need.
+template <class Spec>
+struct GeneratorOf;
 #if defined(__x86_64__)
-using ExactGenerator = ExactVnniGenerator;
-using ExactGeneratorSpec = ExactVnniSpec;
+template <>
+struct GeneratorOf<ExactVnniSpec> {
+  using Type = ExactVnniGenerator;
+};
 constexpr const char *kTile = "1x16x64", *kIsa = "avx512";
 constexpr std::int32_t kDotStart = kDotAsFloat;
-constexpr Numerics numerics_of(const ExactGeneratorSpec& spec) { return spec.numerics; }
-constexpr const char* variant_of(const ExactGeneratorSpec& spec) {
+constexpr Numerics numerics_of(const ExactVnniSpec& spec) { return spec.numerics; }
+constexpr const char* variant_of(const ExactVnniSpec& spec) {
   return spec.numerics == Numerics::fast ? "avx512_vnni_fast" : "avx512_vnni";
 }
 #else
-using ExactGenerator = ExactDotprodGenerator;
-using ExactGeneratorSpec = ExactDotprodSpec;
+template <>
+struct GeneratorOf<ExactDotprodSpec> {
+  using Type = ExactDotprodGenerator;
+};
+template <>
+struct GeneratorOf<FastDotprodSpec> {
+  using Type = FastDotprodGenerator;
+};
 constexpr const char *kTile = "2x16x64", *kIsa = "dotprod";
 constexpr std::int32_t kDotStart = 0;
-constexpr Numerics numerics_of(const ExactGeneratorSpec&) { return Numerics::blackwell; }
-constexpr const char* variant_of(const ExactGeneratorSpec&) { return "dotprod"; }
+constexpr Numerics numerics_of(const ExactDotprodSpec&) { return Numerics::blackwell; }
+constexpr Numerics numerics_of(const FastDotprodSpec&) { return Numerics::fast; }
+constexpr const char* variant_of(const ExactDotprodSpec&) { return "dotprod"; }
+constexpr const char* variant_of(const FastDotprodSpec&) { return "dotprod_fast"; }
 #endif
 
 class ExactGenerated final : public ExactGemm {
@@ -229,8 +243,12 @@ class ExactGenerated final : public ExactGemm {
   ExactGenerated(Format format, Numerics numerics, const char* isa, ExecutableCode code, KernelNotes notes)
       : ExactGemm(format), numerics_(numerics), isa_(isa), code_(std::move(code)), notes_(std::move(notes)) {}
   KernelCode code() const override {
-    return {code_.name(),     isa_,         numerics_ == Numerics::fast ? "fast" : exactness(), code_.bytes(),
-            notes_.registers, notes_.budget};
+    return {code_.name(),
+            isa_,
+            numerics_ == Numerics::fast ? kFastExactness : exactness(),
+            code_.bytes(),
+            notes_.registers,
+            notes_.budget};
   }
 
  protected:
@@ -244,12 +262,13 @@ class ExactGenerated final : public ExactGemm {
   KernelNotes notes_;
 };
 
-Result<std::shared_ptr<const GemmKernel>> generate(const ExactGeneratorSpec& spec) {
+template <class Spec>
+Result<std::shared_ptr<const GemmKernel>> generate(const Spec& spec) {
   GemmSpec names;
   names.format = spec.format;
   names.output = spec.output;
   names.bias = spec.bias;
-  ExactGenerator generator(spec);
+  typename GeneratorOf<Spec>::Type generator(spec);
   Result<ExecutableCode> code = generator.assemble(gemm_kernel_name(names, kTile, variant_of(spec)));
   if (!code.ok()) return code.failure();
   if (const Status dumped = dump_if_asked(*code); !dumped.ok()) return dumped.failure();
@@ -257,9 +276,10 @@ Result<std::shared_ptr<const GemmKernel>> generate(const ExactGeneratorSpec& spe
       spec.format, numerics_of(spec), kIsa, std::move(*code), generator.notes()));
 }
 
-Result<std::shared_ptr<const GemmKernel>> cached(const ExactGeneratorSpec& spec) {
-  static KernelCache<ExactGeneratorSpec, GemmKernel> cache;
-  return cache.get(spec, generate);
+template <class Spec>
+Result<std::shared_ptr<const GemmKernel>> cached(const Spec& spec) {
+  static KernelCache<Spec, GemmKernel> cache;
+  return cache.get(spec, generate<Spec>);
 }
 #endif
 
@@ -292,32 +312,35 @@ Result<std::shared_ptr<const GemmKernel>> make_fast_simd(const GemmSpec& spec, s
 
 #if defined(__x86_64__)
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec) {
-  return cached(
-      {.format = spec.format, .output = spec.output, .bias = spec.bias, .vbmi = host_features().avx512_vbmi});
+  return cached(ExactVnniSpec{
+      .format = spec.format, .output = spec.output, .bias = spec.bias, .vbmi = host_features().avx512_vbmi});
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_fast_vnni(const GemmSpec& spec) {
-  return cached({.format = spec.format,
-                 .output = spec.output,
-                 .bias = spec.bias,
-                 .numerics = Numerics::fast,
-                 .vbmi = host_features().avx512_vbmi});
+  return cached(ExactVnniSpec{.format = spec.format,
+                              .output = spec.output,
+                              .bias = spec.bias,
+                              .numerics = Numerics::fast,
+                              .vbmi = host_features().avx512_vbmi});
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& spec, bool poison,
                                                                 bool only_general) {
-  return cached({.format = spec.format,
-                 .output = spec.output,
-                 .bias = spec.bias,
-                 .vbmi = host_features().avx512_vbmi,
-                 .poison = poison,
-                 .only_general = only_general});
+  return cached(ExactVnniSpec{.format = spec.format,
+                              .output = spec.output,
+                              .bias = spec.bias,
+                              .vbmi = host_features().avx512_vbmi,
+                              .poison = poison,
+                              .only_general = only_general});
 }
 #endif
 
 #if defined(__aarch64__) && defined(FOURGE_EXACT_GENERATOR)
 Result<std::shared_ptr<const GemmKernel>> make_exact_dotprod(const GemmSpec& spec) {
-  return cached({.format = spec.format, .output = spec.output, .bias = spec.bias});
+  return cached(ExactDotprodSpec{.format = spec.format, .output = spec.output, .bias = spec.bias});
+}
+Result<std::shared_ptr<const GemmKernel>> make_fast_dotprod(const GemmSpec& spec) {
+  return cached(FastDotprodSpec{.format = spec.format, .output = spec.output, .bias = spec.bias});
 }
 #endif
 

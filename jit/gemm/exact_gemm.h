@@ -35,6 +35,7 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec);
 Result<std::shared_ptr<const GemmKernel>> make_fast_vnni(const GemmSpec& spec);
 #elif defined(__aarch64__)
 Result<std::shared_ptr<const GemmKernel>> make_exact_dotprod(const GemmSpec& spec);
+Result<std::shared_ptr<const GemmKernel>> make_fast_dotprod(const GemmSpec& spec);
 #endif
 
 /// The generated panel function behind make_exact_vnni, for kernels that hand uncertified parts to it. It

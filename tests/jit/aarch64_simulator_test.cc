@@ -9,11 +9,13 @@
 #include "fourge/quantize.h"
 #include "jit/aarch64/decode.h"
 #include "jit/aarch64/gemm_exact_dotprod.h"
+#include "jit/aarch64/gemm_fast_dotprod.h"
 #include "jit/aarch64/hadamard.h"
 #include "jit/decode/decode_kernel.h"
 #include "jit/gemm/exact_gemm.h"
 #include "reference/hadamard.h"
 #include "tests/support/aarch64_simulator.h"
+#include "tests/support/fast_gemm_check.h"
 #include "tests/support/gemm_problem.h"
 #include "tests/support/plain_matrix.h"
 
@@ -67,7 +69,7 @@ GemmProblem small_problem(int i, std::mt19937_64& rng) {
 
 TEST(AArch64Simulator, ExactGemmIsBitExact) {
   std::mt19937_64 rng(41);
-  for (int i = 0; i < 330; ++i) {
+  for (int i = 0; i < 220; ++i) {
     const GemmProblem problem = small_problem(i, rng);
     const auto got = run_simulated(problem, exact_dotprod(problem.spec, i % 2 == 0, false));
     ASSERT_EQ(first_difference(problem, reference_answer(problem), got), "");
@@ -76,7 +78,7 @@ TEST(AArch64Simulator, ExactGemmIsBitExact) {
 
 TEST(AArch64Simulator, ExactGemmsGeneralPathAloneIsBitExact) {
   std::mt19937_64 rng(42);
-  for (int i = 0; i < 165; ++i) {
+  for (int i = 0; i < 110; ++i) {
     const GemmProblem problem = small_problem(i, rng);
     RunStats stats;
     const auto got = run_simulated(problem, exact_dotprod(problem.spec, i % 2 == 0, true), &stats);
@@ -97,39 +99,75 @@ TEST(AArch64Simulator, ExactGemmCertifiesGaussianDataAndCountsGeneralRows) {
   }
 }
 
+std::vector<std::uint8_t> fast_dotprod(const GemmSpec& spec, bool poison) {
+  return jit::FastDotprodGenerator(
+             {.format = spec.format, .output = spec.output, .bias = spec.bias, .poison = poison})
+      .bytes();
+}
+
+// The epilogue is that of the exact kernel, instruction for instruction: random epilogues only have to run.
+TEST(AArch64Simulator, FastGemmStaysInsideItsBound) {
+  std::mt19937_64 rng(46);
+  for (int i = 0; i < 120; ++i) {
+    const GemmProblem problem = small_problem(i, rng), plain = without_epilogue(problem);
+    run_simulated(problem, fast_dotprod(problem.spec, true));
+    const auto got = run_simulated(plain, fast_dotprod(plain.spec, i % 2 == 0));
+    ASSERT_EQ(outside_bound(plain, got, plain.spec.k / 16 + 1), "");
+  }
+}
+
 // Instructions for 1,024 products (one row, 16 columns, K = 64) of certified data. tools/arm_cost.sh prints
-// them and, with FOURGE_JIT_DUMP, estimates cycles from the inner step that this leaves there.
-TEST(AArch64Simulator, ExactGemmStaysInsideItsInstructionBudget) {
-  struct Case {
-    Format format;
-    std::int64_t m;
-    double budget;
-  };
+// them and, with FOURGE_JIT_DUMP, estimates cycles from the inner steps that this leaves there.
+struct BudgetCase {
+  Format format;
+  std::int64_t m;
+  double exact, fast;
+};
+
+TEST(AArch64Simulator, GemmsStayInsideTheirInstructionBudget) {
   std::mt19937_64 rng(45);
-  for (const Case& c :
-       {Case{Format::nvfp4, 1, 540}, Case{Format::nvfp4, 2, 360}, Case{Format::nvfp4, 32, 215},
-        Case{Format::mxfp4, 1, 435}, Case{Format::mxfp4, 32, 176}}) {
+  for (const BudgetCase& c : {BudgetCase{Format::nvfp4, 1, 450, 405}, BudgetCase{Format::nvfp4, 2, 360, 350},
+                              BudgetCase{Format::nvfp4, 32, 215, 190}, BudgetCase{Format::mxfp4, 1, 362, 322},
+                              BudgetCase{Format::mxfp4, 32, 176, 150}}) {
     const GemmProblem problem =
         make_problem({.m = c.m, .n = 16, .k = 1024, .format = c.format}, DataKind::gaussian, rng);
-    RunStats stats;
-    run_simulated(problem, exact_dotprod(problem.spec, false, false), &stats);
-    const double instructions =
-        static_cast<double>(simulation.instructions) / static_cast<double>(stats.vectors);
-    std::printf("%s, m %d: %.0f instructions for 1,024 products\n", name_of(c.format), static_cast<int>(c.m),
-                instructions);
-    EXPECT_LE(instructions, c.budget) << name_of(c.format) << " m " << c.m;
+    for (const bool is_fast : {false, true}) {
+      RunStats stats;
+      run_simulated(problem,
+                    is_fast ? fast_dotprod(problem.spec, false) : exact_dotprod(problem.spec, false, false),
+                    &stats);
+      const double instructions =
+          static_cast<double>(simulation.instructions) / static_cast<double>(stats.vectors);
+      std::printf("%s %s, m %d: %.0f instructions for 1,024 products\n", is_fast ? "fast" : "exact",
+                  name_of(c.format), static_cast<int>(c.m), instructions);
+      EXPECT_LE(instructions, is_fast ? c.fast : c.exact) << name_of(c.format) << " m " << c.m;
+    }
   }
-  for (Format format : {Format::nvfp4, Format::mxfp4}) {
-    ExactDotprodGenerator generator({.format = format});
-    const auto bytes = generator.bytes();
-    const auto [begin, end] = generator.inner_step();
-    ASSERT_LT(begin, end);
-    ASSERT_LE(end, static_cast<std::int64_t>(bytes.size()));
-    const auto step =
-        std::span(bytes).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
-    const auto code = jit::ExecutableCode::create(step, std::string("inner_step_") + name_of(format));
-    ASSERT_TRUE(code.ok());
-    EXPECT_TRUE(jit::dump_if_asked(*code).ok());
+}
+
+// Leaves a generator's inner step in FOURGE_JIT_DUMP, if that is set.
+template <class Generator>
+void dump_inner_step(Generator generator, const std::string& name) {
+  const auto bytes = generator.bytes();
+  const auto [begin, end] = generator.inner_step();
+  ASSERT_LT(begin, end);
+  ASSERT_LE(end, static_cast<std::int64_t>(bytes.size()));
+  const auto step =
+      std::span(bytes).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+  const auto code = jit::ExecutableCode::create(step, "inner_step_" + name);
+  ASSERT_TRUE(code.ok());
+  EXPECT_TRUE(jit::dump_if_asked(*code).ok());
+}
+
+TEST(AArch64Simulator, InnerStepsAreStraightLines) {
+  for (const Format format : {Format::nvfp4, Format::mxfp4}) {
+    const std::string name = name_of(format);
+    dump_inner_step(ExactDotprodGenerator({.format = format}), "gemm_exact_" + name);
+    dump_inner_step(jit::FastDotprodGenerator({.format = format}), "gemm_fast_" + name);
+    for (const ElementFormat output : {ElementFormat::f32, ElementFormat::bf16}) {
+      dump_inner_step(jit::AArch64DecodeGenerator({format, output}, false),
+                      std::string("decode_") + name_of(output) + "_" + name);
+    }
   }
 }
 

@@ -40,6 +40,20 @@ TEST(LevelWalk, EveryLevelStaysUnderItsCapAndIsExact) {
   }
 }
 
+TEST(LevelWalk, DemoIsExactAtEveryLevelOfThisMachine) {
+  for (const jit::Isa level : jit::kIsas) {
+    if (jit::host_features().missing_for(level) != nullptr) continue;
+    const MaxIsa cap(name_of(level));
+    const nlohmann::json document = json_of({"demo", "--quick", "--json"});
+    EXPECT_EQ(document["mismatches"], 0) << name_of(level);
+    for (const nlohmann::json& product : document["products"]) {
+      const auto isa = jit::parse_isa(product["isa"].get<std::string>());
+      ASSERT_TRUE(isa.has_value()) << product["isa"];
+      EXPECT_FALSE(jit::above(*isa, level)) << name_of(level) << " " << product["kernel"];
+    }
+  }
+}
+
 TEST(LevelWalk, ABadLevelIsRefusedWithTheAllowedOnes) {
   const MaxIsa cap("avx1024");
   const ProgramResult result =

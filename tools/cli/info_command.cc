@@ -12,7 +12,9 @@
 #include "bench/peaks/peaks.h"
 #include "bench/support/gemm_run.h"
 #include "jit/cpu.h"
+#include "jit/decode/decode_kernel.h"
 #include "jit/hadamard/hadamard_kernel.h"
+#include "jit/quantize/quantize_kernel.h"
 #include "jit/select.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/context.h"
@@ -106,6 +108,10 @@ std::vector<RegisteredKernel> registered_kernels() {
   for (const jit::HadamardKernelEntry& entry : jit::hadamard_kernels()) {
     kernels.push_back({"hadamard", entry.isa_variant, entry.isa, "bit_exact(textbook order)"});
   }
+  for (const jit::DecodeKernelEntry& entry : jit::decode_kernels())
+    kernels.push_back({"decode", entry.isa_variant, entry.isa, "bit_exact(decode)"});
+  for (const jit::QuantizeKernelEntry& entry : jit::quantize_kernels())
+    kernels.push_back({"quantize", entry.isa_variant, entry.isa, "bit_exact(quantize)"});
   return kernels;
 }
 
