@@ -46,7 +46,7 @@ Recipe best_recipe(Format format, bool quantize_activations) {
   recipe.static_activations = quantize_activations && format == Format::nvfp4;
   recipe.rotations = {128};
   recipe.flow = Flow::group;
-  recipe.target = quantize_activations ? Target::stream_output : Target::own_input;
+  recipe.target = quantize_activations ? Target::float_output : Target::own_input;
   return recipe;
 }
 

@@ -140,7 +140,7 @@ def table(model, base_document, results, anchors):
 
 def read_anchors(options):
     path = options.models / "anchors.json"
-    if not path.exists():
+    if not path.exists() or options.text or options.max_bytes != 65536:  # what the anchors were measured on
         return {}
     return {row["name"]: row["bpb64k"] for row in json.loads(path.read_text()).get(options.model, [])}
 
