@@ -76,7 +76,9 @@ struct GptqReport {
   double damping = 0.0;         // that the Cholesky factorisation succeeded with
   int attempts = 0;             // factorisations, 1 when the first succeeded
   int dead_columns = 0;         // inputs that were always 0
-  double relative_error = 0.0;  // tr(E H E^T) / tr(W H W^T), E = W - Wq, H damped
+  double error = 0.0;           // tr(E H E^T), E = W - Wq, H damped
+  double weight = 0.0;          // tr(W H W^T)
+  double relative_error = 0.0;  // their ratio
 };
 
 struct GptqResult {

@@ -1,7 +1,10 @@
 #include "quant/export/quantize_model.h"
 
 #include <algorithm>
+#include <optional>
+#include <span>
 #include <string>
+#include <type_traits>
 
 #include "quant/export/output_folder.h"
 #include "quant/model/load.h"
@@ -41,6 +44,105 @@ Status check_range(const QuantizeJob& job, std::int64_t layers) {
   return {};
 }
 
+StoredScheme scheme_of(const QuantizeJob& job) {
+  StoredScheme scheme;
+  scheme.stored = job.stored;
+  scheme.format = job.recipe.format();
+  scheme.quantize_activations = job.recipe.quantize_activations;
+  scheme.activation_rule = job.recipe.activation_rule;
+  scheme.rotation = job.recipe.rotations.front();
+  return scheme;
+}
+
+/// The output folder in rank 0's hands, and what of it the other ranks need.
+class SharedOutput {
+ public:
+  static Result<SharedOutput> open(const QuantizeJob& job, const Checkpoint& source) {
+    SharedOutput out(*job.ranks, source.config(), job.recipe.format());
+    Status status;
+    if (job.ranks->rank() == 0) {
+      Result<OutputFolder> folder =
+          OutputFolder::open(job.out, source, scheme_of(job), fingerprint_of(job, source));
+      if (folder) {
+        out.folder_ = std::move(*folder);
+      } else {
+        status = folder.failure();
+      }
+    }
+    if (status = job.ranks->agree(status); !status) return status.failure();
+    return out;
+  }
+
+  bool has_block(std::int64_t layer) const {
+    std::uint8_t has = folder_ && folder_->has_block(layer) ? 1 : 0;
+    ranks_->broadcast(std::span(&has, 1));
+    return has != 0;
+  }
+
+  Result<QuantizedBlock> read_block(std::int64_t layer) const {
+    Result<QuantizedBlock> block =
+        folder_ ? folder_->read_block(layer) : Result<QuantizedBlock>(blank_block());
+    const Status agreed = ranks_->agree(block.ok() ? Status{} : Status(block.failure()));
+    if (!agreed) return agreed.failure();
+    for (QuantizedLayer& layer_data : block->layers) {
+      ranks_->broadcast(layer_data.matrix.codes);
+      ranks_->broadcast(layer_data.matrix.scales);
+      ranks_->broadcast(bytes_of(layer_data.matrix.tensor_scale));
+      ranks_->broadcast(bytes_of(layer_data.input));
+    }
+    return block;
+  }
+
+  Status write_block(std::int64_t layer, const QuantizedBlock& block) {
+    return ranks_->agree(folder_ ? folder_->write_block(layer, block) : Status{});
+  }
+  Status finish(const std::string& recipe) {
+    return ranks_->agree(folder_ ? folder_->finish(recipe) : Status{});
+  }
+  std::int64_t blocks_present() const {
+    std::int64_t count = folder_ ? folder_->blocks_present() : 0;
+    ranks_->broadcast(bytes_of(count));
+    return count;
+  }
+
+ private:
+  SharedOutput(Ranks& ranks, const ModelConfig& config, Format format)
+      : ranks_(&ranks), config_(&config), format_(format) {}
+
+  template <class T>
+  static std::span<std::uint8_t> bytes_of(T& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return {reinterpret_cast<std::uint8_t*>(&value), sizeof(T)};
+  }
+
+  /// With room for what rank 0 sends.
+  QuantizedBlock blank_block() const {
+    QuantizedBlock block;
+    for (const Linear linear : kLinears) {
+      const LinearShape shape = shape_of(*config_, linear);
+      QuantizedMatrix& matrix = block.layer(linear).matrix;
+      matrix.format = format_;
+      matrix.rows = shape.rows;
+      matrix.cols = shape.cols;
+      matrix.codes.resize(static_cast<std::size_t>(shape.rows * shape.cols / 2));
+      matrix.scales.resize(static_cast<std::size_t>(shape.rows * matrix.scale_cols()));
+    }
+    return block;
+  }
+
+  Ranks* ranks_;
+  const ModelConfig* config_;
+  Format format_;
+  std::optional<OutputFolder> folder_;  // of rank 0
+};
+
+/// Whether rank 0 wants to stop; the others are not asked.
+bool stops(const QuantizeEvents& events, Ranks& ranks) {
+  std::uint8_t stop = ranks.rank() == 0 && events.should_stop && events.should_stop() ? 1 : 0;
+  ranks.broadcast(std::span(&stop, 1));
+  return stop != 0;
+}
+
 }  // namespace
 
 Result<QuantizeOutcome> quantize_model(const QuantizeJob& job, const QuantizeEvents& events) {
@@ -51,43 +153,32 @@ Result<QuantizeOutcome> quantize_model(const QuantizeJob& job, const QuantizeEve
   if (Status valid = check_source(*source); !valid) return valid.failure();
   const std::int64_t layers = source->config().layers;
   if (Status valid = check_range(job, layers); !valid) return valid.failure();
-  Result<BlockQuantizer> quantizer = BlockQuantizer::create(*source, job.recipe, job.sequences);
-  if (!quantizer) return quantizer.failure();
-
-  StoredScheme scheme;
-  scheme.stored = job.stored;
-  scheme.format = job.recipe.format();
-  scheme.quantize_activations = job.recipe.quantize_activations;
-  scheme.activation_rule = job.recipe.activation_rule;
-  scheme.rotation = job.recipe.rotations.front();
-  Result<OutputFolder> folder = OutputFolder::open(job.out, *source, scheme, fingerprint_of(job, *source));
-  if (!folder) return folder.failure();
+  Result<BlockQuantizer> quantizer = BlockQuantizer::create(*source, job.recipe, job.sequences, *job.ranks);
+  if (const Status agreed = job.ranks->agree(quantizer.ok() ? Status{} : Status(quantizer.failure()));
+      !agreed)
+    return agreed.failure();
+  Result<SharedOutput> output = SharedOutput::open(job, *source);
+  if (!output) return output.failure();
 
   QuantizeOutcome outcome;
   const std::int64_t last = job.last_block < 0 ? layers - 1 : job.last_block;
-  for (std::int64_t layer = 0; layer <= last; ++layer) {
-    const bool resumed = layer < job.first_block || folder->has_block(layer);
-    if (layer < job.first_block) {
-      quantizer->pass_over();
-      continue;
-    }
-    Result<QuantizedBlock> block = resumed ? folder->read_block(layer)
-                                           : quantizer->quantize_next([&](std::int64_t done, std::int64_t total) {
-                                               if (events.on_progress) events.on_progress(layer, done, total);
-                                             });
+  for (std::int64_t layer = 0; layer < job.first_block; ++layer) quantizer->pass_over();
+  for (std::int64_t layer = job.first_block; layer <= last; ++layer) {
+    const bool resumed = output->has_block(layer);
+    const auto progress = [&](std::int64_t done, std::int64_t total) {
+      if (events.on_progress) events.on_progress(layer, done, total);
+    };
+    Result<QuantizedBlock> block = resumed ? output->read_block(layer) : quantizer->quantize_next(progress);
     if (!block) return block.failure();
-    if (resumed) {
-      if (Status skipped = quantizer->skip_next(*block); !skipped) return skipped.failure();
-      ++outcome.blocks_resumed;
-    } else if (Status written = folder->write_block(layer, *block); !written) {
-      return written.failure();
-    }
+    const Status kept = resumed ? quantizer->skip_next(*block) : output->write_block(layer, *block);
+    if (!kept) return kept.failure();
+    outcome.blocks_resumed += resumed ? 1 : 0;
     if (events.on_block) events.on_block(layer, layers, resumed, *block);
-    if (layer < last && events.should_stop && events.should_stop()) break;
+    if (layer < last && stops(events, *job.ranks)) break;
   }
-  outcome.blocks_present = folder->blocks_present();
+  outcome.blocks_present = output->blocks_present();
   if (outcome.blocks_present < layers) return outcome;
-  if (Status finished = folder->finish(to_json_text(job.recipe)); !finished) return finished.failure();
+  if (Status finished = output->finish(to_json_text(job.recipe)); !finished) return finished.failure();
   outcome.complete = true;
   return outcome;
 }

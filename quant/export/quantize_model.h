@@ -9,6 +9,7 @@
 
 #include "fourge/error.h"
 #include "quant/export/stored_model.h"
+#include "quant/gptq/ranks.h"
 #include "quant/gptq/recipe.h"
 
 namespace fourge::quant {
@@ -20,7 +21,8 @@ struct QuantizeJob {
   StoredFormat stored = StoredFormat::fourge;
   std::vector<std::vector<std::uint32_t>> sequences;  // calibration, each fed alone
   std::int64_t first_block = 0;
-  std::int64_t last_block = -1;  // inclusive; -1: the last. A part is for recipes without calibration
+  std::int64_t last_block = -1;    // inclusive; -1: the last. A part is for recipes without calibration
+  Ranks* ranks = &Ranks::alone();  // only rank 0 writes; the others need to read `model`, not `out`
 };
 
 struct QuantizeEvents {
@@ -37,7 +39,7 @@ struct QuantizeOutcome {
 };
 
 /// Checks everything first: recipe, export, sizes, every tensor of the source. Blocks that an interrupted run
-/// of the same job left are kept.
+/// of the same job left are kept. Every rank of the job makes this call.
 Result<QuantizeOutcome> quantize_model(const QuantizeJob& job, const QuantizeEvents& events = {});
 
 /// Calibration sequences as the anchors take them: `count` pieces of `length` tokens, the i-th from

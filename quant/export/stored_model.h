@@ -15,7 +15,7 @@ namespace fourge::quant {
 
 enum class StoredFormat : std::uint8_t {
   none,                // float weights
-  fourge,              // this project's: every scale rule, rotation, tensor scale (docs/checkpoint_format.md)
+  fourge,              // this project's: every scale rule, rotation, tensor scale (docs/models.md)
   fp_quant,            // ISTA FP-Quant "realquant"; rotation, NVFP4 and MXFP4 with the 4/3 shift
   compressed_tensors,  // nvfp4-pack-quantized, mxfp4-pack-quantized; no rotation
   modelopt,            // NVIDIA ModelOpt NVFP4; no rotation

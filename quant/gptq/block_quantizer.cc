@@ -8,6 +8,7 @@
 
 #include "quant/gptq/gram.h"
 #include "quant/gptq/group_moments.h"
+#include "quant/gptq/shared_gptq.h"
 #include "quant/hadamard.h"
 #include "quant/model/load.h"
 #include "quant/quantize.h"
@@ -64,8 +65,8 @@ Status check_sizes(const ModelConfig& config, const Recipe& recipe) {
 /// The group-by-group flow of one block.
 class GroupFlow {
  public:
-  GroupFlow(const Recipe& recipe, const ModelConfig& config, std::int64_t layer, Block& source)
-      : recipe_(recipe), config_(config), layer_(layer), source_(source) {}
+  GroupFlow(const Recipe& recipe, std::int64_t layer, Block& source, Ranks& ranks)
+      : recipe_(recipe), layer_(layer), source_(source), ranks_(ranks) {}
 
   Status quantize(Group group, const GroupInputs& inputs, QuantizedBlock& out) {
     Result<InputTransform> transform = choose_transform(group, inputs);
@@ -93,8 +94,7 @@ class GroupFlow {
 
  private:
   static std::int64_t trial_stride(const GroupInputs& inputs) {
-    const auto count = static_cast<std::int64_t>(inputs.own.size());
-    return std::max<std::int64_t>(1, count / kTrialSequences);
+    return std::max<std::int64_t>(1, inputs.total_sequences / kTrialSequences);
   }
   /// Moments over a few sequences with everything that output_error() takes: always of the 4-bit inputs.
   Result<GroupMoments> trial_moments(const GroupInputs& inputs, const InputTransform& transform) const {
@@ -108,13 +108,14 @@ class GroupFlow {
     const Result<std::vector<float>> rotated = rotated_weights(weight, transform.rotation);
     if (!rotated) return rotated.failure();
     std::vector<float> target = *rotated;
-    if (recipe_.target == Target::float_output) {
+    if (moves_weights(recipe_.target)) {
       Result<std::vector<float>> moved =
           target_weights(*rotated, weight.rows(), moments, recipe_.target_damping);
       if (!moved) return moved.failure();
       target = std::move(*moved);
     }
-    Result<GptqResult> result = gptq(target, weight.rows(), weight.cols(), moments.inputs, spec);
+    Result<GptqResult> result =
+        shared_gptq(target, weight.rows(), weight.cols(), moments.inputs, spec, ranks_);
     if (!result) return result;
     std::vector<float> values(target.size());
     if (Status decoded = dequantize(result->matrix.view(), values); !decoded) return decoded.failure();
@@ -124,7 +125,7 @@ class GroupFlow {
 
   Status fix_amax(const GroupInputs& inputs, InputTransform& transform) const {
     if (!recipe_.static_activations) return {};
-    const Result<float> amax = rotated_amax(inputs.own, transform.rotation);
+    const Result<float> amax = rotated_amax(inputs, transform.rotation);
     if (!amax) return amax.failure();
     transform.amax = *amax;
     return {};
@@ -178,9 +179,9 @@ class GroupFlow {
   }
 
   const Recipe& recipe_;
-  const ModelConfig& config_;
   std::int64_t layer_;
   Block& source_;
+  Ranks& ranks_;
 };
 
 std::int64_t input_width(const ModelConfig& config, Group group) {
@@ -200,7 +201,8 @@ Block block_of(const Block& source, const QuantizedBlock& quantized) {
 }
 
 Result<BlockQuantizer> BlockQuantizer::create(const Checkpoint& checkpoint, const Recipe& recipe,
-                                              std::vector<std::vector<std::uint32_t>> sequences) {
+                                              const std::vector<std::vector<std::uint32_t>>& sequences,
+                                              Ranks& ranks) {
   if (Status valid = check(recipe); !valid) return valid.failure();
   if (Status fits = check_sizes(checkpoint.config(), recipe); !fits) return fits.failure();
   if (recipe.needs_calibration() && sequences.empty()) {
@@ -212,9 +214,12 @@ Result<BlockQuantizer> BlockQuantizer::create(const Checkpoint& checkpoint, cons
   BlockQuantizer out;
   out.checkpoint_ = &checkpoint;
   out.recipe_ = recipe;
+  out.ranks_ = &ranks;
+  out.total_sequences_ = recipe.needs_calibration() ? static_cast<std::int64_t>(sequences.size()) : 0;
+  out.first_sequence_ = ranks.begin(out.total_sequences_);
   std::int64_t longest = 0;
-  if (!recipe.needs_calibration()) sequences.clear();
-  for (const std::vector<std::uint32_t>& ids : sequences) {
+  for (std::int64_t s = out.first_sequence_; s < ranks.end(out.total_sequences_); ++s) {
+    const std::vector<std::uint32_t>& ids = sequences[static_cast<std::size_t>(s)];
     Result<std::vector<float>> x = embed(*ends, ids);
     if (!x) return x.failure();
     const auto tokens = static_cast<std::int64_t>(ids.size());
@@ -229,10 +234,9 @@ Result<BlockQuantizer> BlockQuantizer::create(const Checkpoint& checkpoint, cons
 Result<QuantizedBlock> BlockQuantizer::quantize_next(const BlockProgress& progress) {
   Result<Block> source = read_float_block(*checkpoint_, next_);
   if (!source) return source.failure();
-  Result<QuantizedBlock> quantized = !recipe_.needs_calibration() ? quantize_without_calibration(*source)
-                                     : recipe_.flow == Flow::block
-                                         ? quantize_by_block(*source, progress)
-                                         : quantize_by_group(*source, progress);
+  Result<QuantizedBlock> quantized = !recipe_.needs_calibration()  ? quantize_without_calibration(*source)
+                                     : recipe_.flow == Flow::block ? quantize_by_block(*source, progress)
+                                                                   : quantize_by_group(*source, progress);
   if (quantized) ++next_;
   return quantized;
 }
@@ -241,12 +245,22 @@ Status BlockQuantizer::skip_next(const QuantizedBlock& done) {
   Result<Block> source = read_float_block(*checkpoint_, next_);
   if (!source) return source.failure();
   Block block = block_of(*source, done);
-  for (BlockState& state : quantized_stream_)
-    if (Status passed = forward_block(block, context(), state); !passed) return passed;
-  for (BlockState& state : float_stream_)
-    if (Status passed = forward_block(*source, context(), state); !passed) return passed;
+  if (Status passed =
+          pass(quantized_stream_, [&](BlockState& s) { return forward_block(block, context(), s); });
+      !passed)
+    return passed;
+  if (Status passed =
+          pass(float_stream_, [&](BlockState& s) { return forward_block(*source, context(), s); });
+      !passed)
+    return passed;
   ++next_;
   return {};
+}
+
+Status BlockQuantizer::pass(std::vector<BlockState>& states, const std::function<Status(BlockState&)>& step) {
+  Status status;
+  for (std::size_t i = 0; i < states.size() && status.ok(); ++i) status = step(states[i]);
+  return ranks_->agree(status);
 }
 
 Result<QuantizedBlock> BlockQuantizer::quantize_without_calibration(const Block& source) {
@@ -288,7 +302,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
     const auto g = static_cast<std::size_t>(group);
     if (needs_hessian) grams[g].add(state.pending, state.tokens);
     if (!recipe_.static_activations) return {};
-    const Result<float> largest = rotated_amax(std::span(&state, 1), rotation);
+    const Result<float> largest = rotated_amax({.own = std::span(&state, 1)}, rotation);
     if (!largest) return largest.failure();
     amax[g] = std::max(amax[g], *largest);
     return {};
@@ -299,15 +313,19 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
   const auto step = [&] {
     if (progress) progress(++done, total);
   };
-  for (const BlockState& state : quantized_stream_) {
+  const Status measured = pass(quantized_stream_, [&](const BlockState& state) {
     BlockState copy = state;
-    if (Status passed = forward_block(rotated, measuring, copy); !passed) return passed.failure();
     step();
-  }
+    return forward_block(rotated, measuring, copy);
+  });
+  if (!measured) return measured.failure();
+  ranks_->largest(amax);
 
   QuantizedBlock out;
   for (const Group group : kGroups) {
     const auto g = static_cast<std::size_t>(group);
+    ranks_->sum(grams[g].coarse());
+    ranks_->sum(grams[g].fine());
     std::vector<double> hessian = grams[g].sums();
     if (needs_hessian)
       if (Status turned = rotate_both_sides(hessian, grams[g].cols(), rotation); !turned)
@@ -319,7 +337,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
       const Weight& weight = rotated.layer(linear).weight();
       const std::vector<float> values = weight.to_values();
       Result<GptqResult> result =
-          needs_hessian ? gptq(values, weight.rows(), weight.cols(), hessian, recipe_.weights)
+          needs_hessian ? shared_gptq(values, weight.rows(), weight.cols(), hessian, recipe_.weights, *ranks_)
                         : round_to_nearest(values, weight.rows(), weight.cols(), recipe_.weights);
       if (!result) return in_module(result.failure(), module_path(next_, linear));
       out.layer(linear) = {std::move(result->matrix), transform};
@@ -332,10 +350,11 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
   }
 
   Block block = block_of(source, out);
-  for (BlockState& state : quantized_stream_) {
-    if (Status passed = forward_block(block, context(), state); !passed) return passed.failure();
+  const Status passed = pass(quantized_stream_, [&](BlockState& state) {
     step();
-  }
+    return forward_block(block, context(), state);
+  });
+  if (!passed) return passed.failure();
   return out;
 }
 
@@ -345,21 +364,30 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_group(Block& source, const Bl
   Block block = source;
   for (BlockState& state : quantized_stream_) begin_block(block, context(), state);
   for (BlockState& state : float_stream_) begin_block(source, context(), state);
-  GroupFlow flow(recipe_, config, next_, source);
+  GroupFlow flow(recipe_, next_, source, *ranks_);
   const auto total = static_cast<std::int64_t>(kGroups.size());
   for (const Group group : kGroups) {
-    const GroupInputs inputs{quantized_stream_,
-                             keeps_float_stream() ? float_stream_ : quantized_stream_,
-                             input_width(config, group)};
+    const GroupInputs inputs{.own = quantized_stream_,
+                             .reference = keeps_float_stream() ? float_stream_ : quantized_stream_,
+                             .cols = input_width(config, group),
+                             .hidden = config.hidden,
+                             .adds_to_stream = group == Group::o || group == Group::down,
+                             .first_sequence = first_sequence_,
+                             .total_sequences = total_sequences_,
+                             .ranks = ranks_};
     if (Status done = flow.quantize(group, inputs, out); !done) return done.failure();
     for (const Linear linear : linears_of(group)) {
       block.layer(linear) = LinearLayer(Weight::of_quantized(out.layer(linear).matrix));
       block.input(group) = out.layer(linear).input;
     }
-    for (BlockState& state : quantized_stream_)
-      if (Status passed = advance(block, context(), group, state); !passed) return passed.failure();
-    for (BlockState& state : float_stream_)
-      if (Status passed = advance(source, context(), group, state); !passed) return passed.failure();
+    if (Status passed =
+            pass(quantized_stream_, [&](BlockState& s) { return advance(block, context(), group, s); });
+        !passed)
+      return passed.failure();
+    if (Status passed =
+            pass(float_stream_, [&](BlockState& s) { return advance(source, context(), group, s); });
+        !passed)
+      return passed.failure();
     if (progress) progress(static_cast<std::int64_t>(group) + 1, total);
   }
   return out;

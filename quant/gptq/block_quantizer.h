@@ -10,6 +10,7 @@
 
 #include "fourge/error.h"
 #include "fourge/gptq.h"
+#include "quant/gptq/ranks.h"
 #include "quant/gptq/recipe.h"
 #include "quant/model/checkpoint.h"
 #include "quant/model/model.h"
@@ -48,10 +49,13 @@ using BlockProgress = std::function<void(std::int64_t done, std::int64_t total)>
 
 class BlockQuantizer {
  public:
-  /// `sequences`: token ids, each fed alone from position 0; empty for recipes without calibration. The
-  /// checkpoint must outlive the quantiser. kBadArgument for a recipe that is refused or needs sequences.
+  /// `sequences`: token ids, each fed alone from position 0; empty for recipes without calibration. Each rank
+  /// gets all of them, passes its share through the model and rounds its share of every layer's rows; codes
+  /// and scales are the same for every number of ranks. Checkpoint and ranks must outlive the quantiser.
+  /// kBadArgument for a recipe that is refused or needs sequences.
   static Result<BlockQuantizer> create(const Checkpoint& checkpoint, const Recipe& recipe,
-                                       std::vector<std::vector<std::uint32_t>> sequences);
+                                       const std::vector<std::vector<std::uint32_t>>& sequences,
+                                       Ranks& ranks = Ranks::alone());
 
   /// Quantises the next block; its sequences then stand before the block after it.
   Result<QuantizedBlock> quantize_next(const BlockProgress& progress = {});
@@ -66,7 +70,9 @@ class BlockQuantizer {
   Result<QuantizedBlock> quantize_without_calibration(const Block& source);
   Result<QuantizedBlock> quantize_by_block(Block& source, const BlockProgress& progress);
   Result<QuantizedBlock> quantize_by_group(Block& source, const BlockProgress& progress);
-  bool keeps_float_stream() const { return recipe_.target == Target::float_output; }
+  /// Every sequence of this rank takes a step; fails on all ranks when it fails on one.
+  Status pass(std::vector<BlockState>& states, const std::function<Status(BlockState&)>& step);
+  bool keeps_float_stream() const { return moves_weights(recipe_.target); }
   ForwardContext context() const { return {&checkpoint_->config(), &rope_}; }
 
   const Checkpoint* checkpoint_ = nullptr;
@@ -74,7 +80,9 @@ class BlockQuantizer {
   RopeTable rope_;
   std::int64_t next_ = 0;
   std::vector<BlockState> quantized_stream_;  // one state a sequence, as the quantised model has it
-  std::vector<BlockState> float_stream_;      // as the float model has it; only with Target::float_output
+  std::vector<BlockState> float_stream_;      // as the float model has it; only where weights move
+  std::int64_t first_sequence_ = 0, total_sequences_ = 0;
+  Ranks* ranks_ = &Ranks::alone();
 };
 
 }  // namespace fourge::quant

@@ -168,6 +168,8 @@ Result<GptqResult> gptq(std::span<const float> weights, std::int64_t rows, std::
                             .scales = &scales,
                             .result = &result.matrix};
   const GptqLoss loss = quantize_all_rows(problem, rows);
+  result.report.error = loss.error;
+  result.report.weight = loss.weight;
   result.report.relative_error = loss.weight > 0.0 ? loss.error / loss.weight : 0.0;
   return result;
 }

@@ -10,6 +10,9 @@
 namespace fourge::quant {
 namespace {
 
+// x + 1.5 * 2^(52 + g) - 1.5 * 2^(52 + g) is x rounded to a multiple of 2^g, for |x| < 2^(51 + g).
+constexpr double kToCoarse = 0x1.8p60, kToFine = 0x1.8p24;
+
 /// Every run of `order` values: H x / sqrt(order).
 void rotate_row(double* row, std::int64_t cols, std::int64_t order) {
   const double factor = 1.0 / std::sqrt(static_cast<double>(order));
@@ -40,19 +43,22 @@ void rotate_rows(std::span<double> h, std::int64_t cols, std::int64_t order) {
 
 }  // namespace
 
-void Gram::accumulate(const float* x, const float* y, std::int64_t tokens) {
-  multiply({x, 1, cols_}, StridedSource(y, cols_, 1),
-           {.m = cols_,
+void Gram::accumulate(const float* y, const float* x, std::int64_t tokens) {
+  multiply({y, 1, rows_}, StridedSource(x, cols_, 1),
+           {.m = rows_,
             .n = cols_,
             .k = tokens,
             .c = partial_.data(),
             .c_stride = cols_,
             .only_upper = symmetric_});
 #pragma omp parallel for
-  for (std::int64_t i = 0; i < cols_; ++i) {
+  for (std::int64_t i = 0; i < rows_; ++i) {
     for (std::int64_t j = symmetric_ ? i : 0; j < cols_; ++j) {
       const auto at = static_cast<std::size_t>(i * cols_ + j);
-      sums_[at] += static_cast<double>(partial_[at]);
+      const double sum = static_cast<double>(partial_[at]);
+      const double coarse = (sum + kToCoarse) - kToCoarse;
+      coarse_[at] += coarse;
+      fine_[at] += ((sum - coarse) + kToFine) - kToFine;
     }
   }
 }
@@ -64,14 +70,15 @@ void Gram::add(std::span<const float> x, std::int64_t tokens) {
   }
 }
 
-void Gram::add_cross(std::span<const float> x, std::span<const float> y, std::int64_t tokens) {
+void Gram::add_cross(std::span<const float> y, std::span<const float> x, std::int64_t tokens) {
   symmetric_ = false;
   for (std::int64_t first = 0; first < tokens; first += kTokens)
-    accumulate(x.data() + first * cols_, y.data() + first * cols_, std::min(kTokens, tokens - first));
+    accumulate(y.data() + first * rows_, x.data() + first * cols_, std::min(kTokens, tokens - first));
 }
 
 std::vector<double> Gram::sums() const {
-  std::vector<double> full = sums_;
+  std::vector<double> full(coarse_.size());
+  for (std::size_t i = 0; i < full.size(); ++i) full[i] = coarse_[i] + fine_[i];
   if (!symmetric_) return full;
   for (std::int64_t i = 0; i < cols_; ++i)
     for (std::int64_t j = 0; j < i; ++j)

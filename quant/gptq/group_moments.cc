@@ -58,39 +58,77 @@ Result<std::vector<float>> transformed(const std::vector<float>& x, std::int64_t
 
 }  // namespace
 
-Result<float> rotated_amax(std::span<const BlockState> states, std::int64_t rotation) {
+Result<float> rotated_amax(const GroupInputs& inputs, std::int64_t rotation) {
   float amax = 0.0f;
-  for (const BlockState& state : states) {
+  Status status;
+  for (const BlockState& state : inputs.own) {
     const Result<std::vector<float>> x = rotated(state.pending, rotation);
-    if (!x) return x.failure();
+    if (!x) {
+      status = x.failure();
+      break;
+    }
     amax = std::max(amax, tensor_amax(*x));
   }
+  if (status = inputs.ranks->agree(status); !status) return status.failure();
+  inputs.ranks->largest(std::span(&amax, 1));
   return amax;
 }
 
-Result<GroupMoments> measure(const GroupInputs& inputs, const InputTransform& transform, Target target,
-                             std::int64_t stride, bool measured) {
-  Gram own(inputs.cols), cross(inputs.cols), difference(measured ? inputs.cols : 0);
-  InputTransform seen = transform;
-  seen.quantized = transform.quantized && target != Target::own_input;
-  const bool has_cross = measured || target == Target::float_output;
-  const auto count = static_cast<std::int64_t>(inputs.own.size());
-  for (std::int64_t s = 0; s < count; s += stride) {
-    const BlockState& state = inputs.own[static_cast<std::size_t>(s)];
+namespace {
+
+/// The sums of one group while sequences pass.
+struct GroupGrams {
+  Gram own, cross, difference, stream;
+
+  Status add(const BlockState& state, const BlockState& reference, const InputTransform& seen, bool has_cross,
+             bool measured) {
     const Result<std::vector<float>> xq = transformed(state.pending, state.tokens, seen);
     if (!xq) return xq.failure();
     own.add(*xq, state.tokens);
-    if (!has_cross) continue;
-    Result<std::vector<float>> d =
-        rotated(inputs.reference[static_cast<std::size_t>(s)].pending, transform.rotation);
+    if (stream.cols() > 0) {
+      std::vector<float> s(state.x.size());
+      for (std::size_t i = 0; i < s.size(); ++i) s[i] = reference.x[i] - state.x[i];
+      stream.add_cross(s, *xq, state.tokens);
+    }
+    if (!has_cross) return {};
+    Result<std::vector<float>> d = rotated(reference.pending, seen.rotation);
     if (!d) return d.failure();
     for (std::size_t i = 0; i < d->size(); ++i) (*d)[i] -= (*xq)[i];
     cross.add_cross(*d, *xq, state.tokens);
     if (measured) difference.add(*d, state.tokens);
+    return {};
   }
-  GroupMoments moments{inputs.cols, own.sums(), {}, {}};
-  if (has_cross) moments.cross = cross.sums();
-  if (measured) moments.difference = difference.sums();
+
+  static std::vector<double> total(Gram& gram, Ranks& ranks) {
+    ranks.sum(gram.coarse());
+    ranks.sum(gram.fine());
+    return gram.sums();
+  }
+};
+
+}  // namespace
+
+Result<GroupMoments> measure(const GroupInputs& inputs, const InputTransform& transform, Target target,
+                             std::int64_t stride, bool measured) {
+  const bool has_cross = measured || moves_weights(target);
+  const bool has_stream = target == Target::stream_output && inputs.adds_to_stream && !measured;
+  GroupGrams grams{Gram(inputs.cols), Gram(has_cross ? inputs.cols : 0), Gram(measured ? inputs.cols : 0),
+                   has_stream ? Gram(inputs.hidden, inputs.cols) : Gram(0)};
+  InputTransform seen = transform;
+  seen.quantized = transform.quantized && target != Target::own_input;
+  const auto count = static_cast<std::int64_t>(inputs.own.size());
+  Status status;
+  for (std::int64_t s = 0; s < count && status.ok(); ++s) {
+    if ((inputs.first_sequence + s) % stride != 0) continue;
+    const auto i = static_cast<std::size_t>(s);
+    status = grams.add(inputs.own[i], inputs.reference[i], seen, has_cross, measured);
+  }
+  Ranks& ranks = *inputs.ranks;
+  if (status = ranks.agree(status); !status) return status.failure();
+  GroupMoments moments{.cols = inputs.cols, .inputs = GroupGrams::total(grams.own, ranks)};
+  if (has_cross) moments.cross = GroupGrams::total(grams.cross, ranks);
+  if (measured) moments.difference = GroupGrams::total(grams.difference, ranks);
+  if (has_stream) moments.stream = GroupGrams::total(grams.stream, ranks);
   return moments;
 }
 
@@ -98,13 +136,14 @@ Result<std::vector<float>> target_weights(std::span<const float> weights, std::i
                                           const GroupMoments& moments, double damping) {
   const RowMajor w = as_f64(weights, rows, moments.cols);
   RowMajor change = product(w, square(moments.cross, moments.cols));
+  if (!moments.stream.empty())
+    change += Eigen::Map<const RowMajor>(moments.stream.data(), rows, moments.cols);
   if (Status solved = solve_right(moments.inputs, moments.cols, {.first = damping, .retries = 4},
                                   std::span(change.data(), static_cast<std::size_t>(change.size())), rows);
       !solved)
     return solved.failure();
   std::vector<float> out(weights.size());
-  for (std::size_t i = 0; i < out.size(); ++i)
-    out[i] = static_cast<float>(w.data()[i] + change.data()[i]);
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(w.data()[i] + change.data()[i]);
   return out;
 }
 
@@ -115,8 +154,7 @@ double output_error(std::span<const float> weights, std::span<const float> quant
   const RowMajor e = w - as_f64(quantized, rows, cols);
   const RowMajor eh = product(e, square(moments.inputs, cols));
   double error = eh.cwiseProduct(e).sum();
-  if (!moments.cross.empty())
-    error += 2.0 * product(w, square(moments.cross, cols)).cwiseProduct(e).sum();
+  if (!moments.cross.empty()) error += 2.0 * product(w, square(moments.cross, cols)).cwiseProduct(e).sum();
   if (!moments.difference.empty())
     error += product(w, square(moments.difference, cols)).cwiseProduct(w).sum();
   const double norm = product(w, square(moments.inputs, cols)).cwiseProduct(w).sum();

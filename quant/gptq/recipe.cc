@@ -50,7 +50,9 @@ Recipe best_recipe(Format format, bool quantize_activations) {
   return recipe;
 }
 
-Status refuse(const char* reason, std::string where) { return {Error::kBadArgument, reason, std::move(where)}; }
+Status refuse(const char* reason, std::string where) {
+  return {Error::kBadArgument, reason, std::move(where)};
+}
 
 Status check_rotations(const Recipe& recipe) {
   if (recipe.rotations.empty()) return refuse("expected at least one rotation, 1 for none", "rotate");
@@ -99,7 +101,8 @@ Status check(const Recipe& recipe) {
     return refuse("scales within GPTQ, descent and importance need a Hessian: use method gptq", "method rtn");
   if (!gptq && (recipe.flow != Flow::block || recipe.target != Target::own_input ||
                 recipe.rotations.size() > 1 || recipe.tune_encode))
-    return refuse("flow, target, the choice of a rotation and tuned scales belong to method gptq", "method rtn");
+    return refuse("flow, target, the choice of a rotation and tuned scales belong to method gptq",
+                  "method rtn");
   if (recipe.static_activations && !(recipe.quantize_activations && recipe.format() == Format::nvfp4))
     return refuse("a static activation scale belongs to nvfp4 with 4-bit activations", "static activations");
   if (gptq && recipe.flow == Flow::block &&

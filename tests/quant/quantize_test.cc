@@ -338,7 +338,8 @@ TEST(ScaleRuleOfName, KnowsTheNamesOfTheFormat) {
   EXPECT_EQ(*scale_rule_of_name(Format::nvfp4, "abs_max"), ScaleRule::abs_max_4_6);
   EXPECT_EQ(*scale_rule_of_name(Format::mxfp4, "static_6"), ScaleRule::static_6);
   EXPECT_EQ(scale_rule_of_name(Format::mxfp4, "mse").failure().message(),
-            "bad argument: scale rule 'mse': mxfp4 takes floor, ceil, even, rceil, static_6, static_4, shift, search, sweep or quest");
+            "bad argument: scale rule 'mse': mxfp4 takes floor, ceil, even, rceil, static_6, static_4, "
+            "shift, search, sweep or quest");
 }
 
 }  // namespace

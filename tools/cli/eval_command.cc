@@ -5,9 +5,13 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <numbers>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "quant/export/stored_model.h"
+#include "quant/model/compare.h"
 #include "quant/model/evaluate.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/context.h"
@@ -20,19 +24,47 @@ namespace {
 struct EvalOptions {
   std::string model;
   std::string text;
+  std::string reference;
   quant::TokenEncoding encoding = quant::TokenEncoding::automatic;
   std::int64_t window = 0;
   std::int64_t max_bytes = 0;
   Numerics numerics = Numerics::fast;
 };
 
+Result<quant::LanguageModel> load(const quant::Checkpoint& checkpoint) {
+  const Result<quant::StoredScheme> scheme = quant::read_scheme(checkpoint);
+  if (!scheme) return scheme.failure();
+  return quant::load_model(checkpoint, *scheme);
+}
+
+/// Sum of bits of each window: what paired comparisons of two models are made from.
+std::vector<double> bits_of_windows(const quant::Evaluation& evaluation) {
+  std::vector<double> bits = evaluation.window_nats;
+  for (double& b : bits) b /= std::numbers::ln2;
+  return bits;
+}
+
+/// "layers" and "stream_error" of the document.
+Status add_difference(const EvalOptions& options, quant::LanguageModel& model,
+                      std::span<const std::uint32_t> ids, std::int64_t window, Json& document) {
+  const Result<quant::Checkpoint> checkpoint = quant::Checkpoint::open(options.reference);
+  if (!checkpoint) return checkpoint.failure();
+  Result<quant::LanguageModel> reference = load(*checkpoint);
+  if (!reference) return reference.failure();
+  const Result<quant::ModelDifference> difference = quant::compare_models(*reference, model, ids, window);
+  if (!difference) return difference.failure();
+  document["layers"] = Json::array();
+  for (const quant::LayerDifference& layer : difference->layers)
+    document["layers"].push_back({{"name", layer.name}, {"output_error", layer.output_error}});
+  document["stream_error"] = difference->stream_error;
+  return {};
+}
+
 Result<Outcome> run(const EvalOptions& options, Context& context) {
   const Result<quant::Checkpoint> checkpoint = quant::Checkpoint::open(options.model);
   if (!checkpoint) return checkpoint.failure();
   const auto start = std::chrono::steady_clock::now();
-  const Result<quant::StoredScheme> scheme = quant::read_scheme(*checkpoint);
-  if (!scheme) return scheme.failure();
-  Result<quant::LanguageModel> model = quant::load_model(*checkpoint, *scheme);
+  Result<quant::LanguageModel> model = load(*checkpoint);
   if (!model) return model.failure();
   model->numerics = options.numerics;
   const std::int64_t window = options.window > 0 ? options.window : model->config.context;
@@ -45,11 +77,17 @@ Result<Outcome> run(const EvalOptions& options, Context& context) {
       quant::evaluate(*model, *ids, window, [&progress] { progress.advance(); });
   if (!result) return result.failure();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  context.print({{"bits_per_byte", result->bits_per_token()},
-                 {"perplexity", result->perplexity()},
-                 {"bytes", result->scored_tokens},
-                 {"windows", result->windows},
-                 {"seconds", seconds}});
+  Json document = {{"bits_per_byte", result->bits_per_token()},
+                   {"perplexity", result->perplexity()},
+                   {"bytes", result->scored_tokens},
+                   {"windows", result->windows},
+                   {"seconds", seconds}};
+  if (context.json()) document["window_bits"] = bits_of_windows(*result);
+  if (!options.reference.empty()) {
+    if (Status added = add_difference(options, *model, *ids, window, document); !added)
+      return added.failure();
+  }
+  context.print(document);
   return Outcome::kTrue;
 }
 
@@ -68,6 +106,8 @@ void add_eval_command(CLI::App& app, Context& context) {
              {quant::TokenEncoding::automatic, quant::TokenEncoding::bytes, quant::TokenEncoding::u16,
               quant::TokenEncoding::u32},
              "What the text file holds");
+  command->add_option("--reference", options->reference,
+                      "Float model folder: also the output error of every layer on its inputs");
   add_count(*command, "--max-bytes", options->max_bytes, 2, std::int64_t{1} << 40, "Read no more than this");
   context.add_json_flag(*command);
   context.on_run(*command, [options, &context] { return run(*options, context); });

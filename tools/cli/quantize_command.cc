@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "tools/cli/context.h"
 #include "tools/cli/options.h"
 #include "tools/cli/progress.h"
+#include "tools/cli/ranks.h"
 #include "tools/cli/table.h"
 
 namespace fourge::cli {
@@ -146,12 +148,15 @@ Json to_json(const quant::LayerLog& log) {
           {"seconds", log.seconds}};
 }
 
+/// To standard error; a log that cannot be written does not end the work.
+void note(const std::string& line) { std::fputs(line.c_str(), stderr); }
+
 void print_block(std::int64_t layer, std::int64_t layers, bool resumed, const quant::QuantizedBlock& block) {
-  if (resumed) fmt::print(stderr, "block {}/{} kept from an interrupted run\n", layer + 1, layers);
+  if (resumed) note(fmt::format("block {}/{} kept from an interrupted run\n", layer + 1, layers));
   for (const quant::LayerLog& log : block.log) {
-    fmt::print(stderr, "{:<40} rotate {:<4} error {:.3e} output {:.3e} damping {:g} ({} tried) {:.1f} s\n",
-               log.name, log.rotation, log.report.relative_error, log.output_error, log.report.damping,
-               log.report.attempts, log.seconds);
+    note(fmt::format("{:<40} rotate {:<4} error {:.3e} output {:.3e} damping {:g} ({} tried) {:.1f} s\n",
+                     log.name, log.rotation, log.report.relative_error, log.output_error, log.report.damping,
+                     log.report.attempts, log.seconds));
   }
 }
 
@@ -163,6 +168,10 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
   job.out = o.out;
   job.recipe = *recipe;
   job.stored = o.stored;
+  const Result<std::unique_ptr<quant::Ranks>> ranks = start_ranks();
+  if (!ranks) return ranks.failure();
+  job.ranks = ranks->get();
+  const bool speaks = job.ranks->rank() == 0;
   if (Status parsed = parse_blocks(o.blocks, job); !parsed) return parsed.failure();
   if (Status read = read_calibration(o, job); !read) return read.failure();
 
@@ -173,6 +182,7 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
   std::int64_t done_before = 0;
   quant::QuantizeEvents events;
   events.on_progress = [&](std::int64_t layer, std::int64_t done, std::int64_t total) {
+    if (!speaks) return;
     if (shown != layer) {
       progress = std::make_unique<Progress>(fmt::format("block {}", layer + 1), total);
       shown = layer;
@@ -184,6 +194,7 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
   events.on_block = [&](std::int64_t layer, std::int64_t count, bool resumed,
                         const quant::QuantizedBlock& block) {
     progress.reset();
+    if (!speaks) return;
     for (const quant::LayerLog& log : block.log) layers.push_back(to_json(log));
     print_block(layer, count, resumed, block);
   };
@@ -192,6 +203,7 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
   const Result<quant::QuantizeOutcome> outcome = quant::quantize_model(job, events);
   progress.reset();
   if (!outcome) return outcome.failure();
+  if (!speaks) return Outcome::kTrue;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (context.json()) {
     context.print({{"out", o.out},
@@ -204,10 +216,11 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
   } else if (outcome->complete) {
     fmt::print("{} written in {:.1f} s\n", o.out, seconds);
   } else {
-    fmt::print("{} blocks are done, others are still missing. The same command continues: {}.partial keeps them\n",
-               outcome->blocks_present, o.out);
+    fmt::print(
+        "{} blocks are done, others are still missing. The same command continues: {}.partial keeps them\n",
+        outcome->blocks_present, o.out);
   }
-  return Outcome::kTrue;
+  return interrupted != 0 && !outcome->complete ? Outcome::kFalse : Outcome::kTrue;
 }
 
 void add_recipe_options(CLI::App& command, QuantizeOptions& o) {
@@ -221,15 +234,16 @@ void add_recipe_options(CLI::App& command, QuantizeOptions& o) {
   command.add_flag("--w4a16", o.w4a16, "Activations stay in f32 or bf16");
   command.add_flag("--static-activations", o.static_activations, "nvfp4: tensor scales from calibration");
   command.add_flag("--tune-encode", o.tune_encode, "mxfp4: a tensor scale for each group of activations");
-  add_choice(command, "--order", o.order,
-             {ColumnOrder::natural, ColumnOrder::activation, ColumnOrder::group}, "Columns of GPTQ");
+  add_choice(command, "--order", o.order, {ColumnOrder::natural, ColumnOrder::activation, ColumnOrder::group},
+             "Columns of GPTQ");
   add_choice(command, "--scale-timing", o.timing, {ScaleTiming::before, ScaleTiming::within},
              "When GPTQ chooses scales");
   add_choice(command, "--importance", o.importance,
              {Importance::none, Importance::diagonal, Importance::conditional}, "Weights of sweep's errors");
   add_choice(command, "--flow", o.flow, {quant::Flow::block, quant::Flow::group}, "Calibration flow");
   add_choice(command, "--target", o.target,
-             {quant::Target::own_input, quant::Target::quantized_input, quant::Target::float_output},
+             {quant::Target::own_input, quant::Target::quantized_input, quant::Target::float_output,
+              quant::Target::stream_output},
              "What GPTQ keeps near");
   command.add_option("--damping", o.damping, "Of GPTQ's Hessian, times its mean diagonal");
   command.add_option("--target-damping", o.target_damping, "Of the least squares of float_output");

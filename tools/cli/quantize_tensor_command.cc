@@ -31,11 +31,12 @@ constexpr const char* kFooter =
     "  T.codes   U8 [rows, cols / 2]      e2m1, the even element in the low nibble\n"
     "  T.scales  U8 [rows, cols / block]  nvfp4: ue4m3 per 16; mxfp4: ue8m0 per 32\n"
     "  T.amax    F32 [1]                  largest magnitude of T (after --rotate)\n"
-    "nvfp4: value = code * scale * amax / D, D = 2688 (static_6), 1792 (static_4), 1536 (mse, mae, "
-    "abs_max).\n"
-    "mxfp4: value = code * scale.\n"
+    "nvfp4: value = code * scale * amax / D, D = 2688 (static_6, search), 1792 (static_4), 1536 (mse, mae, "
+    "abs_max, sweep).\n"
+    "mxfp4: value = code * scale, and / 3 under shift and search.\n"
     "Tensors of other ranks are copied unchanged; with --tensor, so is every tensor not named.\n"
-    "Scale rules: nvfp4 static_6|static_4|mse|mae|abs_max, mxfp4 floor|ceil|even|rceil|static_6|static_4.";
+    "Scale rules: nvfp4 static_6|static_4|mse|mae|abs_max|search|sweep,\n"
+    "mxfp4 floor|ceil|even|rceil|static_6|static_4|shift|search|sweep.";
 
 struct QuantizeTensorOptions {
   std::string input;

@@ -1,0 +1,107 @@
+#include "quant/model/compare.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace fourge::quant {
+namespace {
+
+struct Ratio {
+  double error = 0.0, norm = 0.0;
+
+  void add(std::span<const float> y, std::span<const float> yq) {
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const double value = static_cast<double>(y[i]), difference = value - static_cast<double>(yq[i]);
+      error += difference * difference;
+      norm += value * value;
+    }
+  }
+  double value() const { return norm > 0.0 ? error / norm : 0.0; }
+};
+
+Result<std::vector<float>> output_of(Block& block, Linear linear, const BlockState& state,
+                                     Numerics numerics) {
+  const auto cols = static_cast<std::int64_t>(state.pending.size()) / state.tokens;
+  const Result<GroupInput> input = GroupInput::of(state.pending, state.tokens, cols,
+                                                  block.input(group_of(linear)), numerics == Numerics::fast);
+  if (!input) return input.failure();
+  std::vector<float> out(static_cast<std::size_t>(state.tokens * block.layer(linear).weight().rows()));
+  if (Status applied = block.layer(linear).apply(*input, numerics, out.data()); !applied)
+    return applied.failure();
+  return out;
+}
+
+class Comparison {
+ public:
+  Comparison(LanguageModel& reference, LanguageModel& quantized)
+      : reference_(reference),
+        quantized_(quantized),
+        layers_(reference.blocks.size() * kLinears.size()),
+        streams_(reference.blocks.size()) {}
+
+  Status add(std::span<const std::uint32_t> ids) {
+    BlockState own, float_state;
+    for (auto [model, state] : {std::pair{&quantized_, &own}, std::pair{&reference_, &float_state}}) {
+      Result<std::vector<float>> x = embed(model->ends, ids);
+      if (!x) return x.failure();
+      *state = {static_cast<std::int64_t>(ids.size()), std::move(*x), {}};
+      if (model->rope.positions() < state->tokens) model->rope = RopeTable::of(model->config, state->tokens);
+    }
+    for (std::size_t b = 0; b < reference_.blocks.size(); ++b) {
+      ForwardContext context{&reference_.config, &reference_.rope, Numerics::fast, {}};
+      context.hook = [&](Group group, const BlockState& state) { return add_group(b, group, state); };
+      if (Status passed = forward_block(reference_.blocks[b], context, float_state); !passed) return passed;
+      const ForwardContext other{&quantized_.config, &quantized_.rope, quantized_.numerics, {}};
+      if (Status passed = forward_block(quantized_.blocks[b], other, own); !passed) return passed;
+      streams_[b].add(float_state.x, own.x);
+    }
+    return {};
+  }
+
+  ModelDifference result() const {
+    ModelDifference out;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      const auto block = static_cast<std::int64_t>(i / kLinears.size());
+      out.layers.push_back({module_path(block, kLinears[i % kLinears.size()]), layers_[i].value()});
+    }
+    for (const Ratio& stream : streams_) out.stream_error.push_back(stream.value());
+    return out;
+  }
+
+ private:
+  Status add_group(std::size_t b, Group group, const BlockState& state) {
+    for (const Linear linear : linears_of(group)) {
+      const Result<std::vector<float>> y = output_of(reference_.blocks[b], linear, state, Numerics::fast);
+      if (!y) return y.failure();
+      const Result<std::vector<float>> yq =
+          output_of(quantized_.blocks[b], linear, state, quantized_.numerics);
+      if (!yq) return yq.failure();
+      layers_[b * kLinears.size() + static_cast<std::size_t>(linear)].add(*y, *yq);
+    }
+    return {};
+  }
+
+  LanguageModel &reference_, &quantized_;
+  std::vector<Ratio> layers_, streams_;
+};
+
+}  // namespace
+
+Result<ModelDifference> compare_models(LanguageModel& reference, LanguageModel& quantized,
+                                       std::span<const std::uint32_t> ids, std::int64_t window) {
+  const ModelConfig &a = reference.config, &b = quantized.config;
+  if (a.hidden != b.hidden || a.layers != b.layers || a.intermediate != b.intermediate ||
+      a.vocabulary != b.vocabulary || a.q_width() != b.q_width() || a.kv_width() != b.kv_width())
+    return {Error::kBadShape, "expected two models of one shape",
+            std::to_string(a.layers) + " blocks of " + std::to_string(a.hidden) + " and " +
+                std::to_string(b.layers) + " of " + std::to_string(b.hidden)};
+  if (window < 1) return {Error::kBadArgument, "a window needs at least 1 token", std::to_string(window)};
+  Comparison comparison(reference, quantized);
+  for (std::size_t first = 0; first < ids.size(); first += static_cast<std::size_t>(window)) {
+    const std::size_t count = std::min(static_cast<std::size_t>(window), ids.size() - first);
+    if (Status added = comparison.add(ids.subspan(first, count)); !added) return added.failure();
+  }
+  return comparison.result();
+}
+
+}  // namespace fourge::quant
