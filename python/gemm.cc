@@ -51,16 +51,16 @@ Call prepare(const GemmSpec& spec, float alpha, const py::object& out, const py:
   return call;
 }
 
-py::array run(const Gemm& gemm, const Matrix& a, const PackedWeights& weights, const py::object& out,
-              const py::object& bias, const py::object& c, std::optional<float> alpha, int threads,
-              const py::object& stats) {
-  const float product = alpha.value_or(gemm_alpha(a.view().tensor_scale, weights.tensor_scale()));
+template <class View>
+py::array run_with(const Gemm& gemm, const View& a, const PackedWeights& weights, float product,
+                   const py::object& out, const py::object& bias, const py::object& c, int threads,
+                   const py::object& stats) {
   const Call call = prepare(gemm.spec(), product, out, bias, c);
   RunStats counted;
   Status status;
   {
     const py::gil_scoped_release release;
-    status = gemm.run(a.view(), weights, call.operands, {threads}, &counted);
+    status = gemm.run(a, weights, call.operands, {threads}, &counted);
   }
   ensure(status);
   if (!stats.is_none()) {
@@ -71,6 +71,28 @@ py::array run(const Gemm& gemm, const Matrix& a, const PackedWeights& weights, c
     dict["certified_fraction"] = counted.certified_fraction();
   }
   return call.d;
+}
+
+py::array run(const Gemm& gemm, const Matrix& a, const PackedWeights& weights, const py::object& out,
+              const py::object& bias, const py::object& c, std::optional<float> alpha, int threads,
+              const py::object& stats) {
+  const float product = alpha.value_or(gemm_alpha(a.view().tensor_scale, weights.tensor_scale()));
+  return run_with(gemm, a.view(), weights, product, out, bias, c, threads, stats);
+}
+
+py::array run_plain(const Gemm& gemm, const py::object& input, const PackedWeights& weights,
+                    const py::object& out, const py::object& bias, const py::object& c,
+                    std::optional<float> alpha, int threads, const py::object& stats) {
+  const PlainMatrix a = plain_matrix(input, "a");
+  const Activations kind = gemm.spec().activations;
+  const ElementFormat expected = kind == Activations::bf16 ? ElementFormat::bf16 : ElementFormat::f32;
+  if (kind == Activations::same || a.format != expected) {
+    throw Failed(Error::kUnsupportedFormat, "the kernel was made for another type of activations",
+                 std::string("a: ") + name_of(a.format) + ", activations '" + name_of(kind) + "'");
+  }
+  const PlainView view{.data = a.data, .rows = a.rows, .cols = a.cols, .stride = a.stride};
+  const float product = alpha.value_or(weights.tensor_scale().as_decode_multiplier());
+  return run_with(gemm, view, weights, product, out, bias, c, threads, stats);
 }
 
 py::array reference_gemm(const Matrix& a, const Matrix& b, const py::object& output, const py::object& bias,
@@ -130,10 +152,15 @@ void define_gemm(py::module_& module) {
   type.def("run", &run, py::arg("a"), py::arg("weights"), py::kw_only(), py::arg("out") = py::none(),
            py::arg("bias") = py::none(), py::arg("c") = py::none(), py::arg("alpha") = py::none(),
            py::arg("threads") = 0, py::arg("stats") = py::none(),
-           "D, m x n. a: QuantizedMatrix, m x k. weights: PackedWeights of this kernel.\n\n"
+           "D, m x n. a: QuantizedMatrix, m x k; or, for activations 'bf16' or 'f32', an array [m, k] of "
+           "that type.\n"
+           "weights: PackedWeights of this kernel.\n\n"
            "out: where D goes, an array of m x n. bias: float32 [n]. c: float32 [m, n].\n"
            "alpha: the product of both tensor scales unless given. threads: 0 is OpenMP's default.\n"
            "stats: a dict that receives how many vectors of outputs were certified.");
+  type.def("run", &run_plain, py::arg("a"), py::arg("weights"), py::kw_only(), py::arg("out") = py::none(),
+           py::arg("bias") = py::none(), py::arg("c") = py::none(), py::arg("alpha") = py::none(),
+           py::arg("threads") = 0, py::arg("stats") = py::none());
   define_code(type);
   module.def("reference_gemm", &reference_gemm, py::arg("a"), py::arg("b"), py::kw_only(),
              py::arg("output") = "float32", py::arg("bias") = py::none(), py::arg("c") = py::none(),

@@ -10,6 +10,7 @@
 #include "jit/cache.h"
 #include "jit/gemm/exact_operands.h"
 #include "jit/gemm/exact_panel_scalar.h"
+#include "jit/parallel.h"
 #include "jit/workspace.h"
 #include "simd/exact_panel.h"
 #include "simd/fast_panel.h"
@@ -63,20 +64,20 @@ Status run_panels(const GemmSpec& spec, const QuantizedView& a, const std::uint8
   std::atomic<bool> no_memory = a_steps == nullptr;
   if (no_memory) return {Error::kOutOfMemory, "no scratch memory for the activations"};
 
-#pragma omp parallel num_threads(threads)
-  {
+  for_each_thread(threads, [&](int thread, int team) {
     auto* acc = static_cast<float*>(workspace(Workspace::kAccumulators, block * kPanelCols * 4));
     if (acc == nullptr) no_memory = true;
     std::int64_t general = 0;
-#pragma omp barrier
+    const TaskRange steps = tasks_of(thread, team, streams.steps);
+    const TaskRange panels = tasks_of(thread, team, streams.panels);
+    team_barrier(team);
     for (std::int64_t row = 0; row < spec.m && !no_memory; row += block) {
       const std::int64_t rows = std::min(block, spec.m - row);
-#pragma omp for schedule(static)
-      for (std::int64_t step = 0; step < streams.steps; ++step) {
+      for (std::int64_t step = steps.begin; step < steps.end; ++step) {
         prepare_activations(a, row, rows, step, a_steps + step * block);
       }
-#pragma omp for schedule(static)
-      for (std::int64_t panel = 0; panel < streams.panels; ++panel) {
+      team_barrier(team);
+      for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
         const std::int64_t column = panel * kPanelCols,
                            columns = std::min<std::int64_t>(kPanelCols, spec.n - column);
         load_accumulators(spec, operands, row, rows, column, columns, acc);
@@ -101,9 +102,10 @@ Status run_panels(const GemmSpec& spec, const QuantizedView& a, const std::uint8
         kernel(&args);
         general += args.general_vectors;
       }
+      team_barrier(team);
     }
     general_vectors += general;
-  }
+  });
   stats.vectors += spec.m * streams.panels * streams.steps;
   stats.general_vectors += general_vectors;
   if (no_memory) return {Error::kOutOfMemory, "no scratch memory for the accumulators"};
@@ -204,10 +206,8 @@ class ExactGenerated final : public ExactGemm {
   ExactGenerated(Format format, Numerics numerics, const char* isa, ExecutableCode code, KernelNotes notes)
       : ExactGemm(format), numerics_(numerics), isa_(isa), code_(std::move(code)), notes_(std::move(notes)) {}
   KernelCode code() const override {
-    return {code_.name(),     isa_,
-            numerics_ == Numerics::fast ? "fast" : exactness(),
-            code_.bytes(),    notes_.registers,
-            notes_.budget};
+    return {code_.name(),     isa_,         numerics_ == Numerics::fast ? "fast" : exactness(), code_.bytes(),
+            notes_.registers, notes_.budget};
   }
 
  protected:
@@ -245,8 +245,7 @@ Result<std::shared_ptr<const GemmKernel>> generate(const ExactGeneratorSpec& spe
   Result<ExecutableCode> code = generator.assemble(gemm_kernel_name(names, kTile, variant_of(spec)));
   if (!code.ok()) return code.failure();
   if (const Status dumped = dump_if_asked(*code); !dumped.ok()) return dumped.failure();
-  return std::shared_ptr<const GemmKernel>(
-      std::make_shared<ExactGenerated>(
+  return std::shared_ptr<const GemmKernel>(std::make_shared<ExactGenerated>(
       spec.format, numerics_of(spec), kIsa, std::move(*code), generator.notes()));
 }
 
@@ -289,7 +288,8 @@ Result<std::shared_ptr<const GemmKernel>> make_exact_vnni(const GemmSpec& spec) 
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_fast_vnni(const GemmSpec& spec) {
-  return cached({.format = spec.format, .output = spec.output, .bias = spec.bias, .numerics = Numerics::fast});
+  return cached(
+      {.format = spec.format, .output = spec.output, .bias = spec.bias, .numerics = Numerics::fast});
 }
 
 Result<std::shared_ptr<const GemmKernel>> make_exact_vnni_debug(const GemmSpec& spec, bool poison,

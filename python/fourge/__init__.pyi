@@ -102,7 +102,7 @@ class Gemm(_Kernel):
     def pack(self, weights: QuantizedMatrix) -> PackedWeights: ...
     def run(
         self,
-        a: QuantizedMatrix,
+        a: QuantizedMatrix | Array,
         weights: PackedWeights,
         *,
         out: npt.NDArray[Any] | None = None,

@@ -322,6 +322,15 @@ class Gemm(unittest.TestCase):
             self.assertRegex(other.name, "^(quantize|decode|hadamard)_")
             self.assertTrue(other.budget())
 
+    def test_plain_activations(self):
+        x, b = normal(3, 64), fourge.quantize(normal(20, 64))
+        kernel = fourge.Gemm(3, 20, 64, numerics="fast", activations="f32")
+        got = kernel.run(x, kernel.pack(b))
+        want = x.astype(np.float64) @ fourge.dequantize(b).astype(np.float64).T
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+        with self.assertRaisesRegex(fourge.Error, "activations 'f32'"):
+            kernel.run(x.astype(np.float16), kernel.pack(b))
+
     def test_statistics(self):
         a, b = fourge.quantize(normal(2, 64)), fourge.quantize(normal(16, 64))
         stats = {}
