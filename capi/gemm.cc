@@ -54,16 +54,14 @@ GemmOperands operands_of(const fourge_gemm_operands& c) {
       .c = c.c, .c_stride = c.c_stride, .bias = c.bias, .alpha = c.alpha, .d = c.d, .d_stride = c.d_stride};
 }
 
-fourge_status run(const fourge_gemm* gemm, const fourge_matrix* a, const fourge_packed_weights* weights,
-                  const fourge_gemm_operands* operands, std::int32_t threads, fourge_gemm_stats* stats) {
+// Both kinds of activations.
+template <class View>
+fourge_status run_with(const fourge_gemm* gemm, const View& view, const fourge_packed_weights* weights,
+                       const fourge_gemm_operands* operands, std::int32_t threads, fourge_gemm_stats* stats) {
   if (gemm == nullptr || weights == nullptr)
     return fail(Error::kBadArgument, "null pointer", gemm == nullptr ? "gemm" : "weights");
-  const Input<fourge_matrix> matrix(a, FOURGE_MATRIX_INIT, "a");
-  if (!matrix.ok()) return matrix.fail();
   const Input<fourge_gemm_operands> given(operands, FOURGE_GEMM_OPERANDS_INIT, "operands");
   if (!given.ok()) return given.fail();
-  QuantizedView view;
-  if (const Status s = take_matrix(*matrix, "a", view); !s.ok()) return done(s);
   RunStats counted;
   const Status status = gemm->operation.run(view, weights->weights, operands_of(*given), {threads}, &counted);
   if (!status.ok()) return done(status);
@@ -72,6 +70,25 @@ fourge_status run(const fourge_gemm* gemm, const fourge_matrix* a, const fourge_
               fourge_gemm_stats{sizeof(fourge_gemm_stats), counted.vectors, counted.segment_vectors,
                                 counted.general_vectors},
               "stats");
+}
+
+fourge_status run(const fourge_gemm* gemm, const fourge_matrix* a, const fourge_packed_weights* weights,
+                  const fourge_gemm_operands* operands, std::int32_t threads, fourge_gemm_stats* stats) {
+  const Input<fourge_matrix> matrix(a, FOURGE_MATRIX_INIT, "a");
+  if (!matrix.ok()) return matrix.fail();
+  QuantizedView view;
+  if (const Status s = take_matrix(*matrix, "a", view); !s.ok()) return done(s);
+  return run_with(gemm, view, weights, operands, threads, stats);
+}
+
+fourge_status run_plain(const fourge_gemm* gemm, const fourge_plain* a, const fourge_packed_weights* weights,
+                        const fourge_gemm_operands* operands, std::int32_t threads,
+                        fourge_gemm_stats* stats) {
+  const Input<fourge_plain> plain(a, FOURGE_PLAIN_INIT, "a");
+  if (!plain.ok()) return plain.fail();
+  const PlainView view{
+      .data = plain->data, .rows = plain->rows, .cols = plain->cols, .stride = plain->stride};
+  return run_with(gemm, view, weights, operands, threads, stats);
 }
 
 fourge_status pack(const fourge_gemm* gemm, const fourge_matrix* weights, fourge_packed_weights** packed) {
@@ -156,6 +173,14 @@ fourge_status fourge_gemm_run(const fourge_gemm* gemm, const fourge_matrix* a,
                               const fourge_packed_weights* weights, const fourge_gemm_operands* operands,
                               int32_t threads, fourge_gemm_stats* stats) {
   return fourge::capi::guarded([&] { return fourge::capi::run(gemm, a, weights, operands, threads, stats); });
+}
+
+fourge_status fourge_gemm_run_plain(const fourge_gemm* gemm, const fourge_plain* a,
+                                    const fourge_packed_weights* weights,
+                                    const fourge_gemm_operands* operands, int32_t threads,
+                                    fourge_gemm_stats* stats) {
+  return fourge::capi::guarded(
+      [&] { return fourge::capi::run_plain(gemm, a, weights, operands, threads, stats); });
 }
 
 fourge_status fourge_reference_gemm(const fourge_gemm_spec* spec, const fourge_matrix* a,

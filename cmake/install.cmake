@@ -18,6 +18,15 @@ install(DIRECTORY reference DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fourge/parts
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fourge)
 install(EXPORT fourge-targets NAMESPACE fourge:: DESTINATION ${package_dir} COMPONENT development)
+get_target_property(jit_links fourge_jit LINK_LIBRARIES)
+foreach(dependency vixl:vixl::vixl openmp:OpenMP::OpenMP_CXX)
+  string(REGEX REPLACE "^[a-z]+:" "" target ${dependency})
+  string(REGEX REPLACE ":.*" "" name ${dependency})
+  set(links_${name} OFF)
+  if(target IN_LIST jit_links)
+    set(links_${name} ON)
+  endif()
+endforeach()
 configure_package_config_file(cmake/fourge-config.cmake.in ${PROJECT_BINARY_DIR}/fourge-config.cmake
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/fourge-config-version.cmake COMPATIBILITY SameMinorVersion)
@@ -37,10 +46,11 @@ if(TARGET fourge_cli)
   install(TARGETS fourge_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 endif()
 if(TARGET fourge_python)
-  set(FOURGE_PYTHON_DIR lib/python3/dist-packages CACHE STRING "Where the Python module goes, below the prefix")
   install(TARGETS fourge_python LIBRARY DESTINATION ${FOURGE_PYTHON_DIR}/fourge COMPONENT python)
   install(DIRECTORY python/fourge/ DESTINATION ${FOURGE_PYTHON_DIR}/fourge COMPONENT python
           FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi" PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
+  install(DIRECTORY python/examples/ DESTINATION ${CMAKE_INSTALL_DATADIR}/fourge/examples COMPONENT python
+          USE_SOURCE_PERMISSIONS FILES_MATCHING PATTERN "*.py" PATTERN "__pycache__" EXCLUDE)
 endif()
 
 if(PROJECT_IS_TOP_LEVEL)

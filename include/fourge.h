@@ -206,6 +206,17 @@ typedef struct fourge_gemm_operands {
 #define FOURGE_GEMM_OPERANDS_INIT \
   { sizeof(fourge_gemm_operands), NULL, 0, NULL, NULL, 0, 1.0f, 0 }
 
+/* Activations of W4A16 (FOURGE_ACTIVATIONS_BF16 or _F32): plain numbers as the spec says. */
+typedef struct fourge_plain {
+  size_t struct_size;
+  const void* data;
+  int64_t rows;
+  int64_t cols;
+  int64_t stride;
+} fourge_plain;
+#define FOURGE_PLAIN_INIT \
+  { sizeof(fourge_plain), NULL, 0, 0, 0 }
+
 /* A vector is 16 outputs of one row over one K = 64 step. */
 typedef struct fourge_gemm_stats {
   size_t struct_size;
@@ -235,7 +246,12 @@ FOURGE_API fourge_status fourge_gemm_run(const fourge_gemm* gemm, const fourge_m
                                          const fourge_packed_weights* weights,
                                          const fourge_gemm_operands* operands, int32_t threads,
                                          fourge_gemm_stats* stats);
-/* The same by the normative scalar model, one thread, slowly: what a kernel is held against. */
+/* The same with plain activations. operands.alpha: the weights' tensor scale as a decode multiplier. */
+FOURGE_API fourge_status fourge_gemm_run_plain(const fourge_gemm* gemm, const fourge_plain* a,
+                                               const fourge_packed_weights* weights,
+                                               const fourge_gemm_operands* operands, int32_t threads,
+                                               fourge_gemm_stats* stats);
+/* fourge_gemm_run by the normative scalar model, one thread, slowly: what a kernel is held against. */
 FOURGE_API fourge_status fourge_reference_gemm(const fourge_gemm_spec* spec, const fourge_matrix* a,
                                                const fourge_matrix* b, const fourge_gemm_operands* operands);
 

@@ -14,6 +14,8 @@ packages=(
   libgtest-dev libclang-rt-14-dev clang-format clang-tidy
   # benchmarks and the peers that they compare with
   libbenchmark-dev libopenblas-dev libdnnl-dev
+  # Python module, packages, tests of the installed tree
+  python3-dev python3-numpy pybind11-dev python3-pip python3-setuptools python3-wheel dpkg-dev pkg-config
 )
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

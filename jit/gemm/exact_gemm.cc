@@ -10,6 +10,7 @@
 #include "jit/cache.h"
 #include "jit/gemm/exact_operands.h"
 #include "jit/gemm/exact_panel_scalar.h"
+#include "jit/parallel.h"
 #include "jit/workspace.h"
 #include "simd/exact_panel.h"
 #include "simd/fast_panel.h"
@@ -67,20 +68,20 @@ Status run_panels(const GemmSpec& spec, const QuantizedView& a, const std::uint8
   std::atomic<bool> no_memory = a_steps == nullptr;
   if (no_memory) return {Error::kOutOfMemory, "no scratch memory for the activations"};
 
-#pragma omp parallel num_threads(threads)
-  {
+  for_each_thread(threads, [&](int thread, int team) {
     auto* acc = static_cast<float*>(workspace(Workspace::kAccumulators, block * kPanelCols * 4));
     if (acc == nullptr) no_memory = true;
     std::int64_t general = 0;
-#pragma omp barrier
+    const TaskRange steps = tasks_of(thread, team, streams.steps);
+    const TaskRange panels = tasks_of(thread, team, streams.panels);
+    team_barrier(team);
     for (std::int64_t row = 0; row < spec.m && !no_memory; row += block) {
       const std::int64_t rows = std::min(block, spec.m - row);
-#pragma omp for schedule(static)
-      for (std::int64_t step = 0; step < streams.steps; ++step) {
+      for (std::int64_t step = steps.begin; step < steps.end; ++step) {
         prepare_activations(a, row, rows, step, a_steps + step * block, dot_start);
       }
-#pragma omp for schedule(static)
-      for (std::int64_t panel = 0; panel < streams.panels; ++panel) {
+      team_barrier(team);
+      for (std::int64_t panel = panels.begin; panel < panels.end; ++panel) {
         const std::int64_t column = panel * kPanelCols,
                            columns = std::min<std::int64_t>(kPanelCols, spec.n - column);
         load_accumulators(spec, operands, row, rows, column, columns, acc);
@@ -105,9 +106,10 @@ Status run_panels(const GemmSpec& spec, const QuantizedView& a, const std::uint8
         kernel(&args);
         general += args.general_vectors;
       }
+      team_barrier(team);
     }
     general_vectors += general;
-  }
+  });
   stats.vectors += spec.m * streams.panels * streams.steps;
   stats.general_vectors += general_vectors;
   if (no_memory) return {Error::kOutOfMemory, "no scratch memory for the accumulators"};

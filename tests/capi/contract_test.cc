@@ -43,6 +43,7 @@ TEST(CAbi, StructsHaveTheSizesOfTheFirstRelease) {
   EXPECT_EQ(sizeof(fourge_kernel), 72u);
   EXPECT_EQ(sizeof(fourge_gemm_spec), 56u);
   EXPECT_EQ(sizeof(fourge_gemm_operands), 56u);
+  EXPECT_EQ(sizeof(fourge_plain), 40u);
   EXPECT_EQ(sizeof(fourge_gemm_stats), 32u);
   EXPECT_EQ(sizeof(fourge_quantizer_spec), 56u);
   EXPECT_EQ(sizeof(fourge_quantize_operands), 88u);
@@ -133,6 +134,7 @@ TEST(CErrors, NullPointersAreRefusedByName) {
       fourge_gemm_kernel(nullptr, nullptr),
       fourge_gemm_pack(nullptr, &matrix, nullptr),
       fourge_gemm_run(nullptr, &matrix, nullptr, nullptr, 0, nullptr),
+      fourge_gemm_run_plain(nullptr, nullptr, nullptr, nullptr, 0, nullptr),
       fourge_gemm_alpha(&matrix, nullptr, &value),
       fourge_reference_gemm(&gemm_spec, nullptr, &matrix, nullptr),
       fourge_quantizer_create(nullptr, nullptr, nullptr),

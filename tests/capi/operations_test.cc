@@ -86,6 +86,39 @@ TEST(CGemm, GivesTheReferencesBits) {
   }
 }
 
+TEST(CGemm, PlainActivationsGiveTheBitsOfCxx) {
+  const std::vector<float> x = gaussian(3 * 64, 7);
+  const Result<QuantizedMatrix> b = quantize(gaussian(20 * 64, 8), 20, 64, {});
+  const GemmSpec spec{.m = 3, .n = 20, .k = 64, .numerics = Numerics::fast, .activations = Activations::f32};
+  const Result<Gemm> cxx = Gemm::create(spec);
+  ASSERT_TRUE(b.ok() && cxx.ok());
+  const Result<PackedWeights> cxx_packed = cxx->pack(b->view());
+  std::vector<float> want(3 * 20), got(3 * 20);
+  GemmOperands cxx_operands{.alpha = 0.5f, .d = want.data()};
+  ASSERT_TRUE(cxx->run(PlainView{x.data(), 3, 64, 0}, *cxx_packed, cxx_operands).ok());
+
+  fourge_gemm_spec c_spec = spec_of(spec);
+  c_spec.numerics = FOURGE_FAST;
+  c_spec.activations = FOURGE_ACTIVATIONS_F32;
+  const fourge_matrix matrix = matrix_of(*b);
+  fourge_gemm* gemm = nullptr;
+  fourge_packed_weights* packed = nullptr;
+  ASSERT_EQ(fourge_gemm_create(&c_spec, nullptr, &gemm), FOURGE_OK) << fourge_last_error();
+  ASSERT_EQ(fourge_gemm_pack(gemm, &matrix, &packed), FOURGE_OK) << fourge_last_error();
+  fourge_plain a = FOURGE_PLAIN_INIT;
+  a.data = x.data();
+  a.rows = 3;
+  a.cols = 64;
+  fourge_gemm_operands operands = FOURGE_GEMM_OPERANDS_INIT;
+  operands.alpha = 0.5f;
+  operands.d = got.data();
+  ASSERT_EQ(fourge_gemm_run_plain(gemm, &a, packed, &operands, 1, nullptr), FOURGE_OK) << fourge_last_error();
+  EXPECT_EQ(got, want);
+  EXPECT_EQ(fourge_gemm_run(gemm, &matrix, packed, &operands, 1, nullptr), FOURGE_UNSUPPORTED_FORMAT);
+  fourge_packed_weights_free(packed);
+  fourge_gemm_free(gemm);
+}
+
 TEST(CGemm, AlphaIsTheProductOfBothTensorScales) {
   QuantizedMatrix a, b;
   a.tensor_scale = TensorScale::decode_multiplier(0.375f);

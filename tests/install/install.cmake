@@ -1,0 +1,16 @@
+include(${CMAKE_CURRENT_LIST_DIR}/steps.cmake)
+file(REMOVE_RECURSE ${PREFIX})
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${PREFIX})
+
+# Whatever is installed names neither the source nor the build tree, but for debug information in binaries.
+file(GLOB_RECURSE texts ${PREFIX}/*.h ${PREFIX}/*.cmake ${PREFIX}/*.pc ${PREFIX}/*.py ${PREFIX}/*.pyi)
+if(NOT texts)
+  message(FATAL_ERROR "nothing was installed")
+endif()
+foreach(file ${texts})
+  file(READ ${file} content)
+  string(FIND "${content}" ${SOURCE} found)
+  if(NOT found EQUAL -1)
+    message(FATAL_ERROR "${file} names the source tree")
+  endif()
+endforeach()

@@ -1,0 +1,27 @@
+# `pip install` from the source tree, offline, into a folder of its own. The extension comes from this build tree:
+# that a new build works too is the long test's matter.
+include(${CMAKE_CURRENT_LIST_DIR}/steps.cmake)
+execute_process(COMMAND ${PYTHON} -c "from importlib.util import find_spec\nassert all(map(find_spec, ['pip', 'setuptools', 'wheel']))" RESULT_VARIABLE missing ERROR_QUIET)
+if(NOT missing EQUAL 0)
+  message("SKIPPED: no pip, setuptools or wheel (python3-pip, python3-setuptools, python3-wheel) for ${PYTHON}")
+  return()
+endif()
+set(copy ${WORK}/pip_source)
+set(target ${WORK}/pip_target)
+file(REMOVE_RECURSE ${copy} ${target})
+# setuptools writes into the source tree: it gets a copy of what it needs.
+file(COPY ${SOURCE}/setup.py ${SOURCE}/pyproject.toml ${SOURCE}/README.md ${SOURCE}/LICENSE ${SOURCE}/python DESTINATION ${copy})
+file(COPY ${SOURCE}/include/fourge/version.h DESTINATION ${copy}/include/fourge)
+set(ENV{FOURGE_BUILD_DIR} ${BUILD})
+set(ENV{PIP_NO_INDEX} 1)
+set(ENV{PIP_DISABLE_PIP_VERSION_CHECK} 1)
+set(ENV{PIP_NO_CACHE_DIR} 1)
+run(${PYTHON} -m pip install --no-build-isolation --no-deps --target ${target} --quiet ${copy})
+set(ENV{PYTHONPATH} ${target})
+output(text ${PYTHON} -c "import fourge, numpy
+q = fourge.quantize(numpy.ones((1, 16), 'f4'))
+print(fourge.__version__, float(fourge.gemm(q, q)[0, 0]), fourge.__file__)")
+string(FIND "${text}" "${VERSION} 16.0 ${target}" found)
+if(NOT found EQUAL 0)
+  message(FATAL_ERROR "${text}")
+endif()

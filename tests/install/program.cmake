@@ -1,0 +1,7 @@
+include(${CMAKE_CURRENT_LIST_DIR}/steps.cmake)
+output(version ${PREFIX}/bin/fourge --version)
+string(FIND "${version}" ${VERSION} found)
+if(found EQUAL -1)
+  message(FATAL_ERROR "fourge --version: ${version}, expected ${VERSION}")
+endif()
+run(${PREFIX}/bin/fourge gemm --random 64,64 --format nvfp4 --tokens 3 --check all)

@@ -1,0 +1,10 @@
+# Runs ${RUN} with the installed module and no other.
+include(${CMAKE_CURRENT_LIST_DIR}/steps.cmake)
+set(ENV{PYTHONPATH} ${PREFIX}/${PYTHON_DIR})
+set(ENV{PYTHONDONTWRITEBYTECODE} 1)
+output(file ${PYTHON} -c "import fourge\nprint(fourge.__file__)")
+string(FIND "${file}" ${PREFIX} found)
+if(NOT found EQUAL 0)
+  message(FATAL_ERROR "fourge is ${file}, not the installed one")
+endif()
+run(${PYTHON} ${RUN})

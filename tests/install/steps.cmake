@@ -1,0 +1,17 @@
+# run(COMMAND...): stops the script when it fails. output(VARIABLE COMMAND...) keeps what it prints.
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGV " " command)
+    message(FATAL_ERROR "exit ${result}: ${command}")
+  endif()
+endfunction()
+
+function(output variable)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE text OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "exit ${result}: ${command}\n${text}")
+  endif()
+  set(${variable} "${text}" PARENT_SCOPE)
+endfunction()
