@@ -10,6 +10,7 @@
 #include "jit/quantize/quantize_kernel.h"
 #include "jit/quantize/strips.h"
 #include "jit/registry.h"
+#include "jit/verbose.h"
 
 namespace fourge {
 namespace {
@@ -71,7 +72,8 @@ void set_keys(std::uint64_t seed, jit::StripArgs& args) {
 Status check(const QuantizerSpec& spec) {
   if (const Status valid = check(spec.quantize); !valid.ok()) return valid;
   if (needs_scale_per_row(spec.quantize.rule)) {
-    return {Error::kBadArgument, "the quantiser kernels have no rule that searches for a scale; quantize() has",
+    return {Error::kBadArgument,
+            "the quantiser kernels have no rule that searches for a scale; quantize() has",
             std::string("scale rule ") + name_of(spec.quantize.rule)};
   }
   if (!jit::is_plain(spec.input))
@@ -110,6 +112,9 @@ KernelCode Quantizer::code() const { return kernel_->code(); }
 Result<QuantizeOutcome> Quantizer::run(const QuantizeOperands& operands, const RunOptions& options) const {
   if (const Status valid = check_operands(spec_, operands); !valid.ok()) return valid.failure();
   if (options.threads < 0) return {Error::kBadArgument, "threads must not be negative"};
+  const jit::ExecTimer timer([&] {
+    return code().name + ": " + std::to_string(operands.rows) + " x " + std::to_string(operands.cols);
+  });
   const bool two_level = spec_.quantize.format == Format::nvfp4;
   QuantizeOutcome outcome;
   outcome.amax = operands.amax.value_or(0.0f);
