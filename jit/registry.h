@@ -9,6 +9,7 @@
 #include "fourge/error.h"
 #include "fourge/kernel.h"
 #include "jit/cpu.h"
+#include "jit/verbose.h"
 
 namespace fourge::jit {
 
@@ -66,6 +67,7 @@ Result<Choice<Entry>> choose(std::span<const Entry> entries, const typename Entr
     }
     choice.decisions.push_back(name + ": " + reason);
   }
+  say_decisions(kernel_name(spec), choice.decisions);
   if (choice.entry == nullptr)
     return {Error::kUnsupportedIsa, "no kernel can do this here", join(choice.decisions)};
   auto kernel = choice.entry->make(spec);

@@ -11,7 +11,9 @@ packages=(
   # command line program
   libcli11-dev libfmt-dev nlohmann-json3-dev
   # tests, sanitizers, checks
-  libgtest-dev libclang-rt-14-dev clang-format clang-tidy
+  libgtest-dev libclang-rt-14-dev clang-format clang-tidy gdb
+  # the reference of the public headers
+  doxygen
   # benchmarks and the peers that they compare with
   libbenchmark-dev libopenblas-dev libdnnl-dev
   # Python module, packages, tests of the installed tree

@@ -7,12 +7,20 @@ using namespace vixl::aarch64;  // NOLINT(google-build-using-namespace): registe
 void AArch64Generator::prologue(int local_bytes, std::uint64_t fpcr) {
   local_bytes_ = local_bytes;
   Sub(sp, sp, kSavedBytes);
+  frame_step(FrameStep::Kind::cfa, dwarf::kSp, kSavedBytes);
   for (int i = 0; i < 10; i += 2) Stp(x(19 + i), x(20 + i), MemOperand(sp, 8 + 8 * (i + 1)));
   for (int i = 0; i < 8; i += 2) Stp(VRegister(8 + i, 64), VRegister(9 + i, 64), MemOperand(sp, 96 + 8 * i));
   Stp(x29, x30, MemOperand(sp, 160));
+  const auto saved = [this](int reg, int at) {
+    frame_step(FrameStep::Kind::saved, static_cast<std::uint8_t>(reg), at - kSavedBytes);
+  };
+  for (int i = 0; i < 10; ++i) saved(dwarf::kX19 + i, 16 + 8 * i);
+  for (int i = 0; i < 8; ++i) saved(dwarf::kD8 + i, 96 + 8 * i);
+  for (int i = 0; i < 2; ++i) saved(dwarf::kX29 + i, 160 + 8 * i);
   Mrs(x16, FPCR);
   Str(x16, MemOperand(sp));
   Add(x29, sp, 160);
+  frame_step(FrameStep::Kind::cfa, dwarf::kX29, kSavedBytes - 160);
   if (local_bytes != 0) Sub(sp, sp, local_bytes);
   set_fpcr(fpcr);
   if (poison_) poison_vectors();
@@ -24,9 +32,17 @@ void AArch64Generator::epilogue() {
   Msr(FPCR, x16);
   for (int i = 0; i < 10; i += 2) Ldp(x(19 + i), x(20 + i), MemOperand(sp, 8 + 8 * (i + 1)));
   for (int i = 0; i < 8; i += 2) Ldp(VRegister(8 + i, 64), VRegister(9 + i, 64), MemOperand(sp, 96 + 8 * i));
+  frame_step(FrameStep::Kind::remember);
+  frame_step(FrameStep::Kind::cfa, dwarf::kSp, kSavedBytes);
   Ldp(x29, x30, MemOperand(sp, 160));
   Add(sp, sp, kSavedBytes);
+  frame_step(FrameStep::Kind::cfa, dwarf::kSp, 0);
+  for (int i = 0; i < 12; ++i)
+    frame_step(FrameStep::Kind::restored, static_cast<std::uint8_t>(dwarf::kX19 + i));
+  for (int i = 0; i < 8; ++i)
+    frame_step(FrameStep::Kind::restored, static_cast<std::uint8_t>(dwarf::kD8 + i));
   Ret();
+  frame_step(FrameStep::Kind::recall);
 }
 
 void AArch64Generator::set_fpcr(std::uint64_t fpcr) {

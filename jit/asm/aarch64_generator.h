@@ -2,13 +2,16 @@
 // VIXL's simulator, on 64-bit Arm into executable memory.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "fourge/error.h"
 #include "jit/asm/executable_code.h"
+#include "jit/asm/frame.h"
 #include "jit/asm/kernel_notes.h"
+#include "jit/verbose.h"
 
 // VIXL's own headers are not clean under -Wconversion and -Wshadow.
 #if defined(__GNUC__)
@@ -46,8 +49,15 @@ class AArch64Generator : protected vixl::aarch64::MacroAssembler {
     return {begin, begin + GetSizeOfCodeGenerated()};
   }
   Result<ExecutableCode> assemble(std::string name) {
-    return ExecutableCode::create(bytes(), std::move(name));
+    const auto begin = std::chrono::steady_clock::now();
+    const std::vector<std::uint8_t> code_bytes = bytes();
+    Result<ExecutableCode> code = ExecutableCode::create(code_bytes, std::move(name), frame_);
+    if (code.ok()) say_generated(code->name(), code->bytes(), begin);
+    return code;
   }
+
+  /// How to unwind through the bytes. Valid after bytes().
+  const std::vector<FrameStep>& frame() const { return frame_; }
 
   virtual KernelNotes notes() const = 0;
 
@@ -94,8 +104,12 @@ class AArch64Generator : protected vixl::aarch64::MacroAssembler {
   static constexpr int kSavedBytes = 176;
 
   void poison_vectors();
+  void frame_step(FrameStep::Kind kind, std::uint8_t reg = 0, std::int32_t value = 0) {
+    frame_.push_back({static_cast<std::uint32_t>(GetCursorOffset()), kind, reg, value});
+  }
 
   bool poison_;
+  std::vector<FrameStep> frame_;
   int local_bytes_ = 0;
   Range inner_step_;
 };

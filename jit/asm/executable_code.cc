@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace fourge::jit {
 namespace {
@@ -45,49 +46,70 @@ ExecutableCode& ExecutableCode::operator=(ExecutableCode&& other) noexcept {
   std::swap(size_, other.size_);
   std::swap(mapped_, other.mapped_);
   std::swap(name_, other.name_);
+  std::swap(announcement_, other.announcement_);
   return *this;
 }
 
 ExecutableCode::~ExecutableCode() {
+  announcement_.withdraw();
   if (address_ != nullptr) munmap(address_, mapped_);
 }
 
-Result<ExecutableCode> ExecutableCode::create(std::span<const std::uint8_t> bytes, std::string name) {
+//   address_ -> | code | padding to 8 | .eh_frame | .eh_frame_hdr |
+Result<ExecutableCode> ExecutableCode::create(std::span<const std::uint8_t> bytes, std::string name,
+                                              std::span<const FrameStep> frame) {
+  const auto code_bytes = static_cast<std::uint32_t>(bytes.size());
+  std::vector<std::uint8_t> tables, header;
+  if (!frame.empty()) {
+    tables = eh_frame(kHostMachine, frame, code_bytes);
+    header = eh_frame_hdr(tables, code_bytes);
+  }
+  const std::size_t tables_at = eh_frame_offset(code_bytes), header_at = tables_at + tables.size();
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   ExecutableCode code;
   code.size_ = bytes.size();
-  code.mapped_ = (bytes.size() + page - 1) / page * page;
+  code.mapped_ = (header_at + header.size() + page - 1) / page * page;
   code.name_ = std::move(name);
   void* memory = mmap(nullptr, code.mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return {Error::kOutOfMemory, "no pages for a kernel", code.name_};
   code.address_ = static_cast<std::uint8_t*>(memory);
   std::memcpy(code.address_, bytes.data(), bytes.size());
+  if (!frame.empty()) {
+    std::memcpy(code.address_ + tables_at, tables.data(), tables.size());
+    std::memcpy(code.address_ + header_at, header.data(), header.size());
+  }
   if (mprotect(memory, code.mapped_, PROT_READ | PROT_EXEC) != 0) {
     return {Error::kIo, "the system refuses executable pages", code.name_};
   }
   __builtin___clear_cache(reinterpret_cast<char*>(code.address_),
                           reinterpret_cast<char*>(code.address_ + code.size_));
+  Result<Announcement> announced = Announcement::make({code.name_,
+                                                       code.bytes(),
+                                                       {code.address_ + tables_at, tables.size()},
+                                                       {code.address_ + header_at, header.size()}});
+  if (!announced.ok()) return announced.failure();
+  code.announcement_ = std::move(*announced);
   return code;
 }
 
-Status dump_code(const ExecutableCode& code, const std::string& directory) {
+Status dump_code(std::span<const std::uint8_t> bytes, const std::string& name, const std::string& directory) {
   std::error_code ignored;
   std::filesystem::create_directories(directory, ignored);
-  return write_file(directory + "/" + code.name() + ".bin", code.bytes());
+  return write_file(directory + "/" + name + ".bin", bytes);
 }
 
 Status dump_if_asked(const ExecutableCode& code) {
   const char* directory = std::getenv("FOURGE_JIT_DUMP");
   if (directory == nullptr || *directory == '\0') return {};
-  return dump_code(code, directory);
+  return dump_code(code.bytes(), code.name(), directory);
 }
 
-Result<std::string> disassemble(const ExecutableCode& code) {
+Result<std::string> disassemble(std::span<const std::uint8_t> bytes, const std::string& name) {
   std::string path = (std::filesystem::temp_directory_path() / "fourge-kernel-XXXXXX").string();
   const int descriptor = mkstemp(path.data());
   if (descriptor < 0) return {Error::kIo, "cannot make a temporary file", path};
   close(descriptor);
-  const Status written = write_file(path, code.bytes());
+  const Status written = write_file(path, bytes);
   std::string text;
   int exit_status = -1;
   if (written.ok()) {
@@ -107,7 +129,7 @@ Result<std::string> disassemble(const ExecutableCode& code) {
   unlink(path.c_str());
   if (!written.ok()) return written.failure();
   if (exit_status != 0)
-    return {Error::kNotFound, "objdump (Debian package binutils) is needed to disassemble", code.name()};
+    return {Error::kNotFound, "objdump (Debian package binutils) is needed to disassemble", name};
   return strip_listing(text);
 }
 

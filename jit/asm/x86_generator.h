@@ -1,12 +1,16 @@
 // Base of the x86-64 generators: one kernel, emitted once, then moved into executable memory.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "fourge/error.h"
 #include "jit/asm/executable_code.h"
+#include "jit/asm/frame.h"
 #include "jit/asm/kernel_notes.h"
+#include "jit/verbose.h"
 
 // Xbyak's own headers are not clean under -Wconversion and -Wshadow.
 #if defined(__GNUC__)
@@ -33,10 +37,13 @@ class X86Generator : protected Xbyak::CodeGenerator {
 
   /// The one place where an assembler exception becomes an Error.
   Result<ExecutableCode> assemble(std::string name) {
+    const auto begin = std::chrono::steady_clock::now();
     try {
       generate();
       ready();
-      return ExecutableCode::create({getCode(), getSize()}, std::move(name));
+      Result<ExecutableCode> code = ExecutableCode::create({getCode(), getSize()}, std::move(name), frame_);
+      if (code.ok()) say_generated(code->name(), code->bytes(), begin);
+      return code;
     } catch (const Xbyak::Error& error) {
       return {Error::kCodegen, Xbyak::ConvertErrorToString(error), std::move(name)};
     } catch (const std::bad_alloc&) {
@@ -59,8 +66,14 @@ class X86Generator : protected Xbyak::CodeGenerator {
   // results do not depend on the caller's mode.
   void prologue(int local_bytes) {
     push(rbp);
+    frame(FrameStep::Kind::cfa, dwarf::kRsp, 16);
+    frame(FrameStep::Kind::saved, dwarf::kRbp, -16);
     mov(rbp, rsp);
-    for (const Xbyak::Reg64& reg : kSaved) push(reg);
+    frame(FrameStep::Kind::cfa, dwarf::kRbp, 16);
+    for (int i = 0; i < kSavedCount; ++i) {
+      push(kSaved[i]);
+      frame(FrameStep::Kind::saved, kSavedDwarf[i], -8 * (i + 3));
+    }
     sub(rsp, 8);
     stmxcsr(dword[rsp]);
     mov(dword[rsp + 4], kDefaultMxcsr);
@@ -76,8 +89,12 @@ class X86Generator : protected Xbyak::CodeGenerator {
     add(rsp, 8);
     for (int i = kSavedCount - 1; i >= 0; --i) pop(kSaved[i]);
     pop(rbp);
+    frame(FrameStep::Kind::remember);
+    frame(FrameStep::Kind::cfa, dwarf::kRsp, 8);
+    frame(FrameStep::Kind::restored, dwarf::kRbp);
     vzeroupper();
     ret();
+    frame(FrameStep::Kind::recall);
   }
 
   // A 32-bit word of the pool, as a broadcast operand: vpandd(x, x, pool_word(label)).
@@ -90,6 +107,12 @@ class X86Generator : protected Xbyak::CodeGenerator {
   static constexpr std::uint32_t kDefaultMxcsr = 0x1f80;
   static constexpr int kSavedCount = 5;
   const Xbyak::Reg64 kSaved[kSavedCount] = {rbx, r12, r13, r14, r15};
+  static constexpr std::uint8_t kSavedDwarf[kSavedCount] = {dwarf::kRbx, dwarf::kR12, dwarf::kR12 + 1,
+                                                            dwarf::kR12 + 2, dwarf::kR12 + 3};
+
+  void frame(FrameStep::Kind kind, std::uint8_t reg = 0, std::int32_t value = 0) {
+    frame_.push_back({static_cast<std::uint32_t>(getSize()), kind, reg, value});
+  }
 
   // All ones is a NaN in every float format and -1 in every integer: a register read before it is written
   // shows.
@@ -99,6 +122,7 @@ class X86Generator : protected Xbyak::CodeGenerator {
   }
 
   bool poison_;
+  std::vector<FrameStep> frame_;
 };
 
 }  // namespace fourge::jit

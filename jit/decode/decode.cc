@@ -9,6 +9,7 @@
 #include "jit/decode/decode_kernel.h"
 #include "jit/element_io.h"
 #include "jit/parallel.h"
+#include "jit/verbose.h"
 #include "jit/workspace.h"
 
 namespace fourge {
@@ -90,6 +91,8 @@ Status Decoder::run(const QuantizedView& matrix, void* y, std::int64_t y_stride,
   if (const Status valid = check_operands(spec_, matrix, y, y_stride); !valid.ok()) return valid;
   if (options.threads < 0) return {Error::kBadArgument, "threads must not be negative"};
   if (matrix.rows == 0 || matrix.cols == 0) return {};
+  const jit::ExecTimer timer(
+      [&] { return code().name + ": " + std::to_string(matrix.rows) + " x " + std::to_string(matrix.cols); });
   const jit::DecodeTable* table = table_for(spec_, matrix.tensor_scale.as_decode_multiplier());
   if (table == nullptr) return {Error::kOutOfMemory, "no memory for the table of products"};
 

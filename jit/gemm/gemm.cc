@@ -15,6 +15,7 @@
 #include "jit/gemm/gemm_kernel.h"
 #include "jit/registry.h"
 #include "jit/select.h"
+#include "jit/verbose.h"
 
 namespace fourge {
 namespace {
@@ -39,6 +40,12 @@ Status check_matrix(const QuantizedView& matrix, Format format, std::int64_t row
   if (matrix.codes == nullptr || matrix.scales == nullptr)
     return {Error::kBadArgument, "null codes or scales", what};
   return {};
+}
+
+std::string shape(const GemmSpec& spec) { return shape(spec.m, spec.n) + " x " + std::to_string(spec.k); }
+
+std::string what_runs(const KernelCode& code, const GemmSpec& spec, int threads) {
+  return code.name + ": " + shape(spec) + ", threads " + std::to_string(threads);
 }
 
 Status check_plain(const PlainView& a, const GemmSpec& spec) {
@@ -116,6 +123,7 @@ Result<Gemm> Gemm::create(const GemmSpec& spec, const GemmOptions& options) {
   const Result<jit::Isa> cap = jit::level_cap(options);
   if (!cap.ok()) return cap.failure();
   jit::Selection selection = jit::select(spec, jit::host_features(), *cap, options.kernel);
+  jit::say_decisions("gemm " + shape(spec), selection.decisions);
   if (selection.entry == nullptr) {
     return {Error::kUnsupportedIsa, "no kernel can run this GEMM here", jit::join(selection.decisions)};
   }
@@ -172,16 +180,19 @@ Status Gemm::run(const QuantizedView& a, const PackedWeights& weights, const Gem
   if (const Status valid = check_matrix(a, spec_.format, spec_.m, spec_.k, "activations"); !valid.ok())
     return valid;
   if (const Status valid = check_call(spec_, weights, operands, options); !valid.ok()) return valid;
+  const int threads = thread_count(options);
+  const jit::ExecTimer timer([&] { return what_runs(code(), spec_, threads); });
   RunStats local;
-  return kernel_->run(spec_, a, weights.data(), operands, thread_count(options),
-                      stats != nullptr ? *stats : local);
+  return kernel_->run(spec_, a, weights.data(), operands, threads, stats != nullptr ? *stats : local);
 }
 
 Status Gemm::run(const PlainView& a, const PackedWeights& weights, const GemmOperands& operands,
                  const RunOptions& options, RunStats*) const {
   if (const Status valid = check_plain(a, spec_); !valid.ok()) return valid;
   if (const Status valid = check_call(spec_, weights, operands, options); !valid.ok()) return valid;
-  return kernel_->run_plain(spec_, a, weights.data(), operands, thread_count(options));
+  const int threads = thread_count(options);
+  const jit::ExecTimer timer([&] { return what_runs(code(), spec_, threads); });
+  return kernel_->run_plain(spec_, a, weights.data(), operands, threads);
 }
 
 // Items that are a large part of the batch run one after another, each on all threads. The others are spread,
@@ -239,6 +250,7 @@ Status Gemm::check_item(const GemmBatchItem& item, const RunOptions& options) co
 Status Gemm::run_item(const GemmBatchItem& item, int threads, RunStats& stats) const {
   GemmSpec spec = spec_;
   spec.m = item.m;
+  const jit::ExecTimer timer([&] { return what_runs(code(), spec, threads); });
   if (spec.activations != Activations::same)
     return kernel_->run_plain(spec, item.plain, item.weights->data(), item.operands, threads);
   return kernel_->run(spec, item.a, item.weights->data(), item.operands, threads, stats);

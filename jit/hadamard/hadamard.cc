@@ -8,6 +8,7 @@
 #include "jit/element_io.h"
 #include "jit/hadamard/hadamard_kernel.h"
 #include "jit/parallel.h"
+#include "jit/verbose.h"
 #include "jit/workspace.h"
 
 namespace fourge {
@@ -128,6 +129,7 @@ Status Hadamard::run(const HadamardOperands& operands, const RunOptions& options
   if (const Status valid = check_operands(spec_, operands); !valid.ok()) return valid;
   if (options.threads < 0) return {Error::kBadArgument, "threads must not be negative"};
   if (operands.rows == 0 || operands.cols == 0) return {};
+  const jit::ExecTimer timer([&] { return code().name + ": " + shape(operands.rows, operands.cols); });
   std::uint32_t* sign_words = nullptr;
   if (spec_.signs) {
     sign_words = static_cast<std::uint32_t*>(

@@ -10,6 +10,7 @@
 #include "jit/quantize/quantize_kernel.h"
 #include "jit/quantize/strips.h"
 #include "jit/registry.h"
+#include "jit/verbose.h"
 
 namespace fourge {
 namespace {
@@ -115,6 +116,9 @@ KernelCode Quantizer::code() const { return kernel_->code(); }
 Result<QuantizeOutcome> Quantizer::run(const QuantizeOperands& operands, const RunOptions& options) const {
   if (const Status valid = check_operands(spec_, operands); !valid.ok()) return valid.failure();
   if (options.threads < 0) return {Error::kBadArgument, "threads must not be negative"};
+  const jit::ExecTimer timer([&] {
+    return code().name + ": " + std::to_string(operands.rows) + " x " + std::to_string(operands.cols);
+  });
   const bool two_level = spec_.quantize.format == Format::nvfp4 && spec_.quantize.rule != ScaleRule::quest;
   QuantizeOutcome outcome;
   outcome.amax = operands.amax.value_or(0.0f);

@@ -201,7 +201,12 @@ class GgufParser {
                        where + ": " + shape_text(placed.tensor.shape));
       return;
     }
-    placed.size = static_cast<std::uint64_t>(*count / type->block * type->bytes);
+    const std::int64_t blocks = *count / type->block;
+    if (blocks > static_cast<std::int64_t>(bytes_.size()) / type->bytes) {
+      status_ = Status(Error::kBadFile, "the tensor lies beyond the end of the file", where);
+      return;
+    }
+    placed.size = static_cast<std::uint64_t>(blocks * type->bytes);
     placed_.push_back(std::move(placed));
   }
 

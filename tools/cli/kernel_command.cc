@@ -10,6 +10,8 @@
 
 #include "fourge/gemm.h"
 #include "jit/asm/executable_code.h"
+#include "jit/asm/listing.h"
+#include "quant/atomic_file.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/context.h"
 #include "tools/cli/gemm_report.h"
@@ -31,15 +33,30 @@ struct Shown {
   GemmSpec spec;
   KernelCode code;
   std::vector<std::string> decisions;
-  std::string listing, dumped;
+  std::string listing, dumped, dumped_listing;
 };
 
-Result<jit::ExecutableCode> copy_of(const KernelCode& code, const char* option) {
-  if (code.bytes.empty()) {
-    return {Error::kBadArgument, "expected a generated kernel; this one is compiled C++",
-            fmt::format("{} with {}", option, code.name)};
-  }
-  return jit::ExecutableCode::create(code.bytes, code.name);
+Status check_generated(const KernelCode& code, const char* option) {
+  if (!code.bytes.empty()) return {};
+  return {Error::kBadArgument, "expected a generated kernel; this one is compiled C++",
+          fmt::format("{} with {}", option, code.name)};
+}
+
+// DIR/NAME.bin, and DIR/NAME.s where objdump is there to make it.
+Status dump(Shown& shown, const std::string& directory) {
+  if (const Status generated = check_generated(shown.code, "--dump"); !generated) return generated;
+  if (const Status dumped = jit::dump_code(shown.code.bytes, shown.code.name, directory); !dumped)
+    return dumped;
+  const std::string stem = directory + "/" + shown.code.name;
+  shown.dumped = stem + ".bin";
+  const Result<std::string> listing = jit::annotated_listing(shown.code);
+  if (!listing) return listing.error() == Error::kNotFound ? Status() : Status(listing.failure());
+  Result<quant::AtomicFile> file = quant::AtomicFile::create(stem + ".s");
+  if (!file) return file.failure();
+  if (const Status written = file->write(*listing); !written) return written;
+  if (const Status committed = file->commit(); !committed) return committed;
+  shown.dumped_listing = stem + ".s";
+  return {};
 }
 
 Result<Shown> show(const KernelOptions& options) {
@@ -55,19 +72,16 @@ Result<Shown> show(const KernelOptions& options) {
       Gemm::create(*spec, {.kernel = kernel.empty() ? nullptr : kernel.c_str(),
                            .max_isa = options.max_isa.empty() ? nullptr : options.max_isa.c_str()});
   if (!gemm) return gemm.failure();
-  Shown shown{*spec, gemm->code(), gemm->decisions(), {}, {}};
+  Shown shown{*spec, gemm->code(), gemm->decisions(), {}, {}, {}};
   if (options.disassemble) {
-    const Result<jit::ExecutableCode> code = copy_of(shown.code, "--disassemble");
-    if (!code) return code.failure();
-    Result<std::string> listing = jit::disassemble(*code);
+    if (const Status generated = check_generated(shown.code, "--disassemble"); !generated)
+      return generated.failure();
+    Result<std::string> listing = jit::annotated_listing(shown.code);
     if (!listing) return listing.failure();
     shown.listing = std::move(*listing);
   }
   if (!options.dump.empty()) {
-    const Result<jit::ExecutableCode> code = copy_of(shown.code, "--dump");
-    if (!code) return code.failure();
-    if (const Status dumped = jit::dump_code(*code, options.dump); !dumped) return dumped.failure();
-    shown.dumped = options.dump + "/" + shown.code.name + ".bin";
+    if (const Status dumped = dump(shown, options.dump); !dumped) return dumped.failure();
   }
   return shown;
 }
@@ -102,26 +116,30 @@ void print_text(const Shown& shown, const KernelOptions& options, const Context&
     print_budget(code, context);
   }
   if (!shown.dumped.empty()) {
-    fmt::print("\nwritten to {}\nobjdump -D -b binary -mi386:x86-64 -Mintel {}\n", shown.dumped,
-               shown.dumped);
+    fmt::print("\ncode      {}\n", shown.dumped);
+    fmt::print("listing   {}\n", shown.dumped_listing.empty()
+                                     ? "none: objdump (Debian package binutils) is needed to make one"
+                                     : shown.dumped_listing);
   }
   if (!shown.listing.empty()) fmt::print("\n{}", shown.listing);
 }
 
 Json to_json(const Shown& shown) {
   const KernelCode& code = shown.code;
-  Json document = {{"kernel", code.name},
-                   {"spec", gemm_spec_text(shown.spec)},
-                   {"isa", code.isa},
-                   {"exactness", code.exactness},
-                   {"generated", !code.bytes.empty()},
-                   {"bytes", code.bytes.size()},
-                   {"registers", Json::array()},
-                   {"budget", code.budget},
-                   {"plan", code.plan.empty() ? Json(nullptr) : Json(code.plan)},
-                   {"decisions", shown.decisions},
-                   {"dumped", shown.dumped.empty() ? Json(nullptr) : Json(shown.dumped)},
-                   {"disassembly", shown.listing.empty() ? Json(nullptr) : Json(shown.listing)}};
+  Json document = {
+      {"kernel", code.name},
+      {"spec", gemm_spec_text(shown.spec)},
+      {"isa", code.isa},
+      {"exactness", code.exactness},
+      {"generated", !code.bytes.empty()},
+      {"bytes", code.bytes.size()},
+      {"registers", Json::array()},
+      {"budget", code.budget},
+      {"plan", code.plan.empty() ? Json(nullptr) : Json(code.plan)},
+      {"decisions", shown.decisions},
+      {"dumped", shown.dumped.empty() ? Json(nullptr) : Json(shown.dumped)},
+      {"dumped_listing", shown.dumped_listing.empty() ? Json(nullptr) : Json(shown.dumped_listing)},
+      {"disassembly", shown.listing.empty() ? Json(nullptr) : Json(shown.listing)}};
   for (const auto& [registers, role] : code.registers) {
     document["registers"].push_back({{"registers", registers}, {"role", role}});
   }
@@ -149,9 +167,9 @@ void add_kernel_command(CLI::App& app, Context& context) {
       ->required()
       ->type_name("SPEC...");
   command->add_flag("--disassemble", options->disassemble,
-                    "Print the listing, made by objdump; the constants "
-                    "follow the last ret");
-  command->add_option("--dump", options->dump, "Write the code to DIR/NAME.bin")->type_name("DIR");
+                    "Print the listing: objdump's, with labels, the roles of registers, and the constants");
+  command->add_option("--dump", options->dump, "Write the code to DIR/NAME.bin and the listing to DIR/NAME.s")
+      ->type_name("DIR");
   command->add_flag("--budget", options->budget, "Print the registers' roles and the port budget");
   command->add_option("--kernel", options->kernel, "A registered kernel, by name or the part after __")
       ->type_name("NAME");

@@ -23,6 +23,8 @@ int main(int argc, char** argv) {
   add_conform_command(app, context);
   add_mma_command(app, context);
   add_vectors_command(app, context);
+  add_inspect_command(app, context);
+  add_compare_command(app, context);
   add_convert_command(app, context);
   add_eval_command(app, context);
   add_layout_command(app, context);
