@@ -64,7 +64,7 @@ ArrayView view_of_dlpack(const py::handle& object, const char* what) {
   view.format = format_of_dlpack(tensor.dtype);
   view.item_bytes = tensor.dtype.bits * tensor.dtype.lanes / 8;
   view.plain_bytes = view.item_bytes == 1 && (tensor.dtype.code == kDlInt || tensor.dtype.code == kDlUint);
-  view.dtype =
+  view.dtype_name =
       "DLPack code " + std::to_string(tensor.dtype.code) + ", " + std::to_string(tensor.dtype.bits) + " bits";
   view.shape.assign(tensor.shape, tensor.shape + tensor.dimensions);
   view.strides.resize(view.shape.size());
@@ -77,9 +77,8 @@ ArrayView view_of_dlpack(const py::handle& object, const char* what) {
   return view;
 }
 
-std::optional<ElementFormat> format_of_dtype(const py::dtype& dtype, const std::string& name) {
-  if (dtype.kind() == 'f' && dtype.itemsize() == 4) return ElementFormat::f32;
-  if (dtype.kind() == 'f' && dtype.itemsize() == 2) return ElementFormat::f16;
+// Of a dtype that numpy itself does not define.
+std::optional<ElementFormat> format_of_name(const std::string& name) {
   for (const ElementFormat format : kElementFormats) {
     if (name == ml_dtypes_name(format)) return format;
   }
@@ -92,13 +91,20 @@ ArrayView view_of_numpy(const py::array& array) {
   view.data = const_cast<void*>(array.data());
   view.writable = array.writeable();
   view.item_bytes = dtype.itemsize();
-  view.dtype = py::str(py::handle(dtype));
+  const char kind = dtype.kind(), type = dtype.char_();
   const bool native = dtype.byteorder() != '>';
-  if (native) view.format = format_of_dtype(dtype, view.dtype);
-  view.plain_bytes = view.item_bytes == 1 && (dtype.kind() == 'u' || dtype.kind() == 'i');
+  if (type == 'f' || type == 'e') {
+    if (native) view.format = type == 'f' ? ElementFormat::f32 : ElementFormat::f16;
+  } else if (kind == 'V' || kind == 'f') {
+    view.dtype_name = py::str(py::handle(dtype));
+    view.format = format_of_name(view.dtype_name);
+  }
+  view.plain_bytes = view.item_bytes == 1 && (kind == 'u' || kind == 'i');
+  view.booleans = kind == 'b';
   for (py::ssize_t d = 0; d < array.ndim(); ++d) {
     if (view.item_bytes == 0 || array.strides(d) % view.item_bytes != 0)
-      throw Failed(Error::kBadArgument, "expected strides of whole elements", "array of " + view.dtype);
+      throw Failed(Error::kBadArgument, "expected strides of whole elements",
+                   "array of " + std::string(py::str(py::handle(dtype))));
     view.shape.push_back(array.shape(d));
     view.strides.push_back(array.strides(d) / view.item_bytes);
   }
@@ -113,7 +119,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 }
 
 std::string describe(const char* what, const ArrayView& view) {
-  return std::string(what) + ": shape " + shape_text(view.shape) + ", " + view.dtype;
+  return std::string(what) + ": shape " + shape_text(view.shape) + ", " + view.dtype();
 }
 
 py::object ml_dtype(const char* name) {
@@ -131,6 +137,11 @@ std::int64_t ArrayView::size() const {
   std::int64_t count = 1;
   for (const std::int64_t extent : shape) count *= extent;
   return count;
+}
+
+std::string ArrayView::dtype() const {
+  if (!dtype_name.empty() || !py::hasattr(owner, "dtype")) return dtype_name;
+  return py::str(owner.attr("dtype"));
 }
 
 bool ArrayView::contiguous() const {
@@ -235,7 +246,7 @@ py::array output_array(const py::object& out, ElementFormat format, const std::v
   const ArrayView view = view_of_numpy(array);
   const bool holds =
       view.format == format ||
-      (!view.format.has_value() && view.dtype == std::string(py::str(py::handle(dtype_of(format)))));
+      (!view.format.has_value() && view.dtype() == std::string(py::str(py::handle(dtype_of(format)))));
   if (!holds || view.shape != shape) {
     throw Failed(Error::kBadShape, "out has another shape or type than the result",
                  describe("out", view) + ", expected " + shape_text(shape) + ", " +

@@ -18,12 +18,14 @@ struct ArrayView {
   std::int64_t item_bytes = 0;
   std::optional<ElementFormat> format;  // f32, bf16, f16, f64 has none; one-byte types: their format if known
   bool plain_bytes = false;             // uint8 or int8
-  std::string dtype;                    // for messages
+  bool booleans = false;
+  std::string dtype_name;  // where it was needed to tell; dtype() else
   std::vector<std::int64_t> shape, strides;
   py::object owner;
 
   std::int64_t size() const;
   bool contiguous() const;
+  std::string dtype() const;  // for messages: numpy takes microseconds to make it
 };
 
 /// In order: numpy arrays, __dlpack__ (CPU only), the buffer protocol. TypeError for anything else; `what`

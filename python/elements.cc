@@ -12,7 +12,7 @@ std::size_t code_bytes(ElementFormat format) {
   return bits <= 8 ? 1 : static_cast<std::size_t>(bits) / 8;
 }
 
-std::string shape_error(const ArrayView& view) { return "codes of " + view.dtype; }
+std::string shape_error(const ArrayView& view) { return "codes of " + view.dtype(); }
 
 py::array decode_elements(const py::object& codes, const py::object& format_name) {
   const ElementFormat format = parse_element_format(format_name);

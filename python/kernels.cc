@@ -23,7 +23,7 @@ class Signs {
     }
     if (view_.size() != order) {
       throw Failed(Error::kBadShape, "expected one sign for each element of a block, or those bits in bytes",
-                   "signs: " + std::to_string(view_.size()) + " of " + view_.dtype + ", order " +
+                   "signs: " + std::to_string(view_.size()) + " of " + view_.dtype() + ", order " +
                        std::to_string(order));
     }
     pack(order, packed);
@@ -39,9 +39,9 @@ class Signs {
     if (!floats && view_.item_bytes != 1)
       throw Failed(Error::kUnsupportedFormat, "expected float32, int8, bool or packed uint8", "signs");
     for (std::int64_t i = 0; i < order; ++i) {
-      const bool negate = floats                  ? static_cast<const float*>(bits)[i] < 0
-                          : view_.dtype == "bool" ? static_cast<const std::uint8_t*>(bits)[i] != 0
-                                                  : static_cast<const std::int8_t*>(bits)[i] < 0;
+      const bool negate = floats           ? static_cast<const float*>(bits)[i] < 0
+                          : view_.booleans ? static_cast<const std::uint8_t*>(bits)[i] != 0
+                                           : static_cast<const std::int8_t*>(bits)[i] < 0;
       if (negate)
         bits_[static_cast<std::size_t>(i / 8)] =
             static_cast<std::uint8_t>(bits_[static_cast<std::size_t>(i / 8)] | 1u << i % 8);
