@@ -11,8 +11,7 @@ namespace fourge::python {
 std::string disassemble(const KernelCode& code) {
   if (code.bytes.empty())
     throw Failed(Error::kNotFound, "the kernel is compiled C++: it has no generated code", code.name);
-  const jit::ExecutableCode copy = value_of(jit::ExecutableCode::create(code.bytes, code.name));
-  return value_of(jit::disassemble(copy));
+  return value_of(jit::disassemble(code.bytes, code.name));
 }
 
 }  // namespace fourge::python

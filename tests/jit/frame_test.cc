@@ -45,7 +45,7 @@ class Reader {
       } else if (op == 0x02) {
         location += bytes_[at++];
       } else if (op == 0x03) {
-        location += bytes_[at] | bytes_[at + 1] << 8, at += 2;
+        location += bytes_[at] | unsigned{bytes_[at + 1]} << 8, at += 2;
       } else if (op == 0x05) {
         const unsigned reg = uleb(at);
         state.saved[reg] = static_cast<int>(uleb(at)) * alignment_;
