@@ -5,8 +5,8 @@
 //   ModelOpt            weight_scale_2, input_scale     amax / (q_max * s_max)    code * scale * x
 //   compressed-tensors  weight_global_scale,            q_max * s_max / amax      code * scale / x
 //                       input_global_scale
-//   fouroversix         quantized_weight_amax           amax                      code * scale * x / (6 * 256)
-//   FP-Quant            weight_global_scale             encode side               code * scale / x
+//   fouroversix         quantized_weight_amax           amax                      code * scale * x / (6 *
+//   256) FP-Quant            weight_global_scale             encode side               code * scale / x
 //
 // q_max * s_max is 2688 (6 * 448) but under static_4 (4 * 448) and Four Over Six (6 * 256).
 // Sources: Model-Optimizer a2fbac7bad8a, compressed-tensors ac8e2ba82f4e, fouroversix dadfad6901d4, FP-Quant

@@ -252,7 +252,8 @@ struct Sweep {
   HWY_INLINE bool GoesOn(V next_scale, VI next_code, VI least) const {
     const V excess = hn::Max(hn::Sub(amax, hn::Mul(next_scale, Constant(6.0f))), hn::Zero(D()));
     const V bound = hn::Mul(hn::Mul(excess, excess), amax_weight);
-    const auto open = hn::And(hn::Lt(bound, best_error), hn::RebindMask(D(), hn::Not(hn::Lt(next_code, least))));
+    const auto open =
+        hn::And(hn::Lt(bound, best_error), hn::RebindMask(D(), hn::Not(hn::Lt(next_code, least))));
     return !hn::AllFalse(D(), open);
   }
 };
@@ -405,8 +406,9 @@ HWY_ATTR void QuantizeLanes(const LaneScaling& scaling, const float* values, std
   const DI di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const int width = info(scaling.format).block;
-  const Nvfp4Scaling nv =
-      scaling.format == Format::nvfp4 ? Nvfp4Scaling::of({.rule = scaling.rule}, scaling.amax) : Nvfp4Scaling{};
+  const Nvfp4Scaling nv = scaling.format == Format::nvfp4
+                              ? Nvfp4Scaling::of({.rule = scaling.rule}, scaling.amax)
+                              : Nvfp4Scaling{};
   HWY_ALIGN float x[kWidest][kMostLanes] = {};
   HWY_ALIGN float w[kWidest][kMostLanes] = {};
   HWY_ALIGN std::int32_t bytes[kWidest / 2][kMostLanes];
@@ -439,7 +441,8 @@ namespace fourge::quant {
 HWY_EXPORT(QuantizeLanes);
 
 TensorScale LaneScaling::tensor_scale() const {
-  if (format == Format::nvfp4) return TensorScale::decode_multiplier(nvfp4_tensor_scale({.rule = rule}, amax));
+  if (format == Format::nvfp4)
+    return TensorScale::decode_multiplier(nvfp4_tensor_scale({.rule = rule}, amax));
   if (rule == ScaleRule::shift || rule == ScaleRule::search) return TensorScale::encode_multiplier(3.0f);
   if (rule == ScaleRule::sweep && encode != 1.0f) return TensorScale::encode_multiplier(encode);
   return {};

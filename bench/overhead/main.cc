@@ -20,8 +20,12 @@ struct TinyProblem {
   std::vector<std::uint8_t> scales = std::vector<std::uint8_t>(16, 0x38);
   std::vector<float> d = std::vector<float>(16);
 
-  QuantizedView a() const { return {Format::nvfp4, 1, 16, codes.data(), scales.data(), ScaleLayout::linear, {}}; }
-  QuantizedView b() const { return {Format::nvfp4, 16, 16, codes.data(), scales.data(), ScaleLayout::linear, {}}; }
+  QuantizedView a() const {
+    return {Format::nvfp4, 1, 16, codes.data(), scales.data(), ScaleLayout::linear, {}};
+  }
+  QuantizedView b() const {
+    return {Format::nvfp4, 16, 16, codes.data(), scales.data(), ScaleLayout::linear, {}};
+  }
 };
 
 template <class Call>

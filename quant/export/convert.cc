@@ -45,7 +45,8 @@ Result<StoredScheme> quantized_scheme(const Checkpoint& source) {
 
 }  // namespace
 
-Status convert_folder(const std::filesystem::path& from, const std::filesystem::path& to, StoredFormat stored) {
+Status convert_folder(const std::filesystem::path& from, const std::filesystem::path& to,
+                      StoredFormat stored) {
   const Result<Checkpoint> source = Checkpoint::open(from);
   if (!source) return source.failure();
   const Result<StoredScheme> scheme = quantized_scheme(*source);
@@ -76,7 +77,8 @@ Result<QuantizedMatrix> from_gpt_oss(const Tensor& blocks, const Tensor& scales)
                             shape_text(scales.shape);
   const std::size_t rank = scales.shape.size();
   if (blocks.dtype != DType::u8 || scales.dtype != DType::u8 || rank < 2 || blocks.shape.size() != rank + 1 ||
-      blocks.shape.back() != 16 || !std::equal(scales.shape.begin(), scales.shape.end(), blocks.shape.begin()))
+      blocks.shape.back() != 16 ||
+      !std::equal(scales.shape.begin(), scales.shape.end(), blocks.shape.begin()))
     return {Error::kBadFile, "expected U8 [..., K / 32, 16] blocks and U8 [..., K / 32] scales", where};
   QuantizedMatrix matrix;
   matrix.format = Format::mxfp4;
@@ -106,10 +108,12 @@ Status convert_gpt_oss(const std::filesystem::path& from, const std::filesystem:
     Result<QuantizedMatrix> matrix = from_gpt_oss(tensor, *scales);
     if (!matrix) return matrix.failure();
     const std::int64_t rows = matrix->rows, cols = matrix->cols;
-    if (Status added = writer.add_owned(stem + ".codes", DType::u8, {rows, cols / 2}, std::move(matrix->codes));
+    if (Status added =
+            writer.add_owned(stem + ".codes", DType::u8, {rows, cols / 2}, std::move(matrix->codes));
         !added)
       return added;
-    if (Status added = writer.add_owned(stem + ".scales", DType::u8, {rows, cols / 32}, std::move(matrix->scales));
+    if (Status added =
+            writer.add_owned(stem + ".scales", DType::u8, {rows, cols / 32}, std::move(matrix->scales));
         !added)
       return added;
     ++pairs;

@@ -22,7 +22,21 @@ constexpr std::uint64_t kDefaultAlignment = 32;
 constexpr std::uint64_t kMostEntries = 1 << 20;
 constexpr std::uint64_t kLongestString = 1 << 26;
 
-enum class ValueType : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
+enum class ValueType : std::uint32_t {
+  u8,
+  i8,
+  u16,
+  i16,
+  u32,
+  i32,
+  f32,
+  boolean,
+  string,
+  array,
+  u64,
+  i64,
+  f64
+};
 
 struct TypeInfo {
   GgmlType type;
@@ -74,7 +88,8 @@ class GgufParser {
       return {Error::kBadFile, "expected the letters GGUF", out_.name_};
     at_ = 4;
     if (const auto version = read<std::uint32_t>(); version != kVersion)
-      return {Error::kUnsupportedFormat, "expected GGUF version 3", out_.name_ + ": " + std::to_string(version)};
+      return {Error::kUnsupportedFormat, "expected GGUF version 3",
+              out_.name_ + ": " + std::to_string(version)};
     const auto tensors = read<std::uint64_t>(), values = read<std::uint64_t>();
     if (tensors > kMostEntries || values > kMostEntries) fail("absurd numbers of entries");
     for (std::uint64_t i = 0; i < values && status_; ++i) read_value();
@@ -277,7 +292,8 @@ Result<GgufTensor> GgufFile::find(std::string_view name) const {
 
 Result<std::int64_t> GgufFile::integer(std::string_view key) const {
   const auto found = metadata_.find(key);
-  if (found == metadata_.end()) return {Error::kNotFound, "the file lacks this metadata", name_ + ": " + std::string(key)};
+  if (found == metadata_.end())
+    return {Error::kNotFound, "the file lacks this metadata", name_ + ": " + std::string(key)};
   const auto* value = std::get_if<std::uint64_t>(&found->second);
   if (value == nullptr || *value > std::uint64_t{1} << 40)
     return {Error::kBadFile, "expected a whole number", name_ + ": " + std::string(key)};
@@ -286,7 +302,8 @@ Result<std::int64_t> GgufFile::integer(std::string_view key) const {
 
 Result<double> GgufFile::number(std::string_view key) const {
   const auto found = metadata_.find(key);
-  if (found == metadata_.end()) return {Error::kNotFound, "the file lacks this metadata", name_ + ": " + std::string(key)};
+  if (found == metadata_.end())
+    return {Error::kNotFound, "the file lacks this metadata", name_ + ": " + std::string(key)};
   const auto* value = std::get_if<double>(&found->second);
   if (value == nullptr) return {Error::kBadFile, "expected a number", name_ + ": " + std::string(key)};
   return *value;
@@ -294,7 +311,8 @@ Result<double> GgufFile::number(std::string_view key) const {
 
 Result<std::string> GgufFile::text(std::string_view key) const {
   const auto found = metadata_.find(key);
-  if (found == metadata_.end()) return {Error::kNotFound, "the file lacks this metadata", name_ + ": " + std::string(key)};
+  if (found == metadata_.end())
+    return {Error::kNotFound, "the file lacks this metadata", name_ + ": " + std::string(key)};
   const auto* value = std::get_if<std::string>(&found->second);
   if (value == nullptr) return {Error::kBadFile, "expected text", name_ + ": " + std::string(key)};
   return *value;
@@ -315,7 +333,9 @@ class Appender {
     add(static_cast<std::uint64_t>(text.size()));
     bytes_.insert(bytes_.end(), text.begin(), text.end());
   }
-  void pad(std::uint64_t alignment) { bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment); }
+  void pad(std::uint64_t alignment) {
+    bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment);
+  }
   const std::vector<std::uint8_t>& bytes() const { return bytes_; }
 
  private:

@@ -33,7 +33,8 @@ struct GgufTensor {
   std::span<const std::uint8_t> bytes;  // in the file
 };
 
-/// A file checked from end to end: every tensor lies inside, overlaps nothing, has a known type and whole blocks.
+/// A file checked from end to end: every tensor lies inside, overlaps nothing, has a known type and whole
+/// blocks.
 class GgufFile {
  public:
   static Result<GgufFile> open(const std::filesystem::path& path);
@@ -62,7 +63,9 @@ class GgufWriter {
  public:
   void add_metadata(std::string key, GgufValue value) { metadata_[std::move(key)] = std::move(value); }
   /// Unsigned 32-bit where readers expect that type.
-  void add_u32(std::string key, std::int64_t value) { small_[std::move(key)] = static_cast<std::uint32_t>(value); }
+  void add_u32(std::string key, std::int64_t value) {
+    small_[std::move(key)] = static_cast<std::uint32_t>(value);
+  }
   void add_f32(std::string key, double value) { floats_[std::move(key)] = static_cast<float>(value); }
   void add_tensor(std::string name, GgmlType type, std::vector<std::int64_t> shape,
                   std::vector<std::uint8_t> bytes);

@@ -46,8 +46,8 @@ constexpr NormName kNorms[] = {{"input_layernorm", "attn_norm", false},
                                {"self_attn.q_norm", "attn_q_norm", true},
                                {"self_attn.k_norm", "attn_k_norm", true}};
 
-/// llama.cpp turns neighbours (2i, 2i + 1) where Hugging Face turns halves (i, i + half): row 2i + j of a head there is
-/// row j * half + i here. Only in the llama architecture; qwen3 keeps halves.
+/// llama.cpp turns neighbours (2i, 2i + 1) where Hugging Face turns halves (i, i + half): row 2i + j of a
+/// head there is row j * half + i here. Only in the llama architecture; qwen3 keeps halves.
 std::int64_t row_here(std::int64_t row_there, std::int64_t head_dim) {
   const std::int64_t head = row_there / head_dim, r = row_there % head_dim;
   return head * head_dim + r % 2 * (head_dim / 2) + r / 2;
@@ -104,7 +104,8 @@ Status add_layer(const ModelConfig& config, std::int64_t layer, Linear linear, c
     return {Error::kUnsupportedFormat, "GGUF has no place for a rotation of the inputs", name};
   const float scale = stored.matrix.tensor_scale.as_decode_multiplier();
   if (stored.matrix.format != Format::nvfp4 && scale != 1.0f)
-    return {Error::kUnsupportedFormat, "GGUF's MXFP4 has no tensor scale: not scale rule shift or search", name};
+    return {Error::kUnsupportedFormat, "GGUF's MXFP4 has no tensor scale: not scale rule shift or search",
+            name};
   const QuantizedMatrix matrix =
       is_reordered(config, linear) ? reorder_rows(stored.matrix, config.head_dim, true) : stored.matrix;
   Result<std::vector<std::uint8_t>> blocks = to_gguf_blocks(matrix.view());
@@ -140,7 +141,8 @@ Status convert_to_gguf(const std::filesystem::path& from, const std::filesystem:
   add_metadata(config, writer);
   if (Status added = add_float(*source, "model.embed_tokens.weight", "token_embd.weight", writer); !added)
     return added;
-  if (Status added = add_float(*source, "model.norm.weight", "output_norm.weight", writer); !added) return added;
+  if (Status added = add_float(*source, "model.norm.weight", "output_norm.weight", writer); !added)
+    return added;
   if (!config.tied_embeddings)
     if (Status added = add_float(*source, "lm_head.weight", "output.weight", writer); !added) return added;
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
@@ -182,7 +184,8 @@ class GgufImport {
     scheme.format = format_;
     Result<AtomicFile> config = AtomicFile::create(partial / "config.json");
     if (!config) return config.failure();
-    if (Status written = config->write(stored_config(config_json().dump(), scheme, "")); !written) return written;
+    if (Status written = config->write(stored_config(config_json().dump(), scheme, "")); !written)
+      return written;
     if (Status committed = config->commit(); !committed) return committed;
     std::filesystem::rename(partial, to, error);
     if (error) return io_failure("cannot give the output folder its name", to, error.value());
@@ -204,20 +207,19 @@ class GgufImport {
       return {Error::kUnsupportedFormat, "expected llama or qwen3", file_.name() + ": " + in_quotes(*arch)};
     config_.architecture = *arch == "llama" ? Architecture::llama : Architecture::qwen3;
     const std::pair<const char*, std::int64_t*> sizes[] = {
-        {".block_count", &config_.layers},
-        {".context_length", &config_.context},
-        {".embedding_length", &config_.hidden},
-        {".feed_forward_length", &config_.intermediate},
-        {".attention.head_count", &config_.heads},
-        {".attention.head_count_kv", &config_.kv_heads}};
+        {".block_count", &config_.layers},         {".context_length", &config_.context},
+        {".embedding_length", &config_.hidden},    {".feed_forward_length", &config_.intermediate},
+        {".attention.head_count", &config_.heads}, {".attention.head_count_kv", &config_.kv_heads}};
     for (const auto& [key, value] : sizes)
       if (Status read = read_size(key, *value); !read) return read;
     if (config_.heads < 1) return {Error::kBadFile, "expected at least one head", file_.name()};
     config_.head_dim = config_.hidden / config_.heads;
-    if (!read_size(".attention.key_length", config_.head_dim)) config_.head_dim = config_.hidden / config_.heads;
+    if (!read_size(".attention.key_length", config_.head_dim))
+      config_.head_dim = config_.hidden / config_.heads;
     if (const Result<double> eps = file_.number(*arch + ".attention.layer_norm_rms_epsilon"); eps)
       config_.rms_norm_eps = static_cast<float>(*eps);
-    if (const Result<double> theta = file_.number(*arch + ".rope.freq_base"); theta) config_.rope_theta = *theta;
+    if (const Result<double> theta = file_.number(*arch + ".rope.freq_base"); theta)
+      config_.rope_theta = *theta;
     const Result<GgufTensor> embeddings = file_.find("token_embd.weight");
     if (!embeddings) return embeddings.failure();
     config_.vocabulary = embeddings->shape.front();
@@ -250,7 +252,8 @@ class GgufImport {
                         : tensor->type == GgmlType::f16 ? DType::f16
                                                         : DType::bf16;
     if (tensor->type == GgmlType::mxfp4 || tensor->type == GgmlType::nvfp4)
-      return {Error::kUnsupportedFormat, "expected float values", file_.name() + ": tensor " + in_quotes(there)};
+      return {Error::kUnsupportedFormat, "expected float values",
+              file_.name() + ": tensor " + in_quotes(there)};
     return writer_.add(here, dtype, tensor->shape, tensor->bytes);
   }
 

@@ -32,10 +32,15 @@ Status write_text(const fs::path& path, const std::string& text) {
 
 /// Files that a tokenizer or a generator of the same model needs.
 bool is_companion(const std::string& name) {
-  static constexpr std::array<std::string_view, 9> kNames = {
-      "tokenizer.json",         "tokenizer_config.json", "tokenizer.model",
-      "special_tokens_map.json", "generation_config.json", "vocab.json",
-      "merges.txt",             "chat_template.jinja",   "added_tokens.json"};
+  static constexpr std::array<std::string_view, 9> kNames = {"tokenizer.json",
+                                                             "tokenizer_config.json",
+                                                             "tokenizer.model",
+                                                             "special_tokens_map.json",
+                                                             "generation_config.json",
+                                                             "vocab.json",
+                                                             "merges.txt",
+                                                             "chat_template.jinja",
+                                                             "added_tokens.json"};
   for (const std::string_view known : kNames)
     if (name == known) return true;
   return false;

@@ -49,8 +49,7 @@ Status read_fourge_scheme(const Json& config, const std::string& where, StoredSc
     if (!rule) return rule.failure();
     scheme.activation_rule = *rule;
   }
-  const Result<std::int64_t> rotation =
-      order_of(config.value("rotation", Json(1)), where + ".rotation");
+  const Result<std::int64_t> rotation = order_of(config.value("rotation", Json(1)), where + ".rotation");
   if (!rotation) return rotation.failure();
   scheme.rotation = *rotation;
   const auto rotations = config.find("rotations");
@@ -134,14 +133,10 @@ Json fourge_config(const StoredScheme& scheme, const std::string& recipe_json) {
 
 Json fp_quant_config(const StoredScheme& scheme) {
   const std::int64_t order = scheme.rotation > 1 ? scheme.rotation : scheme.format == Format::nvfp4 ? 16 : 32;
-  return {{"quant_method", "fp_quant"},
-          {"forward_dtype", name_of(scheme.format)},
-          {"forward_method", "abs_max"},
-          {"backward_dtype", "bf16"},
-          {"hadamard_group_size", order},
-          {"modules_to_not_convert", {"lm_head"}},
-          {"store_master_weights", false},
-          {"pseudoquantization", false}};
+  return {{"quant_method", "fp_quant"},    {"forward_dtype", name_of(scheme.format)},
+          {"forward_method", "abs_max"},   {"backward_dtype", "bf16"},
+          {"hadamard_group_size", order},  {"modules_to_not_convert", {"lm_head"}},
+          {"store_master_weights", false}, {"pseudoquantization", false}};
 }
 
 Json compressed_tensors_config(const StoredScheme& scheme) {
@@ -175,12 +170,9 @@ Json compressed_tensors_config(const StoredScheme& scheme) {
 }
 
 Json modelopt_config(const StoredScheme& scheme) {
-  return {{"quant_method", "modelopt"},
-          {"quant_algo", scheme.quantize_activations ? "NVFP4" : "W4A16_NVFP4"},
-          {"group_size", 16},
-          {"kv_cache_quant_algo", nullptr},
-          {"ignore", {"lm_head"}},
-          {"exclude_modules", {"lm_head"}}};
+  return {{"quant_method", "modelopt"}, {"quant_algo", scheme.quantize_activations ? "NVFP4" : "W4A16_NVFP4"},
+          {"group_size", 16},           {"kv_cache_quant_algo", nullptr},
+          {"ignore", {"lm_head"}},      {"exclude_modules", {"lm_head"}}};
 }
 
 Status refuse(const char* reason, StoredFormat stored) {
@@ -216,9 +208,10 @@ Status check_plain(StoredFormat stored, const Recipe& recipe) {
     return refuse("the format has no tensor scale for mxfp4: not scale rule shift or search", stored);
   if (!recipe.quantize_activations) return {};
   if (nv && !(recipe.activation_rule == ScaleRule::static_6 && recipe.static_activations))
-    return refuse("readers of the format quantise activations by static_6 under a static tensor scale: use "
-                  "--activation-rule static_6 --static-activations",
-                  stored);
+    return refuse(
+        "readers of the format quantise activations by static_6 under a static tensor scale: use "
+        "--activation-rule static_6 --static-activations",
+        stored);
   if (!nv && recipe.activation_rule != ScaleRule::even)
     return refuse("readers of the format quantise activations by even: use --activation-rule even", stored);
   return {};
@@ -282,7 +275,8 @@ Status check_stored_format(StoredFormat stored, const Recipe& recipe) {
   return refuse("expected a 4-bit format", stored);
 }
 
-Result<Block> read_stored_block(const Checkpoint& checkpoint, const StoredScheme& scheme, std::int64_t layer) {
+Result<Block> read_stored_block(const Checkpoint& checkpoint, const StoredScheme& scheme,
+                                std::int64_t layer) {
   if (scheme.stored == StoredFormat::none) return read_float_block(checkpoint, layer);
   Result<Block> block = read_norms_only(checkpoint, layer);
   if (!block) return block;

@@ -41,7 +41,8 @@ class LayerReader {
   Result<float> read_scalar(const char* suffix) const {
     const Result<Tensor> tensor = checkpoint_.find(name(suffix));
     if (!tensor) return tensor.failure();
-    const std::string where = printable(checkpoint_.folder().string()) + ": tensor " + in_quotes(name(suffix));
+    const std::string where =
+        printable(checkpoint_.folder().string()) + ": tensor " + in_quotes(name(suffix));
     if (tensor->dtype != DType::f32 || tensor->elements() != 1)
       return {Error::kBadFile, "expected one F32: scales of other types lose bits silently", where};
     float value = 0.0f;
@@ -175,7 +176,8 @@ class LayerWriter {
     if (Status added = add(codes, DType::u8, {m.rows, m.cols / 2}, m.codes); !added) return added;
     return add(scales, scale_type, {m.rows, m.scale_cols()}, m.scales);
   }
-  Status add(const char* suffix, DType dtype, std::vector<std::int64_t> shape, std::vector<std::uint8_t> bytes) {
+  Status add(const char* suffix, DType dtype, std::vector<std::int64_t> shape,
+             std::vector<std::uint8_t> bytes) {
     return writer_.add_owned(module_ + "." + suffix, dtype, std::move(shape), std::move(bytes));
   }
   Status add_scalar(const char* suffix, float value, std::vector<std::int64_t> shape = {1}) {
@@ -270,7 +272,8 @@ Status add_modelopt(LayerWriter writer) {
   const QuantizedLayer& layer = writer.layer();
   if (layer.matrix.format != Format::nvfp4) return writer.refusal("expected nvfp4");
   if (Status added = writer.add_matrix("weight", "weight_scale", DType::f8_e4m3); !added) return added;
-  if (Status added = writer.add_scalar("weight_scale_2", layer.matrix.tensor_scale.as_decode_multiplier(), {});
+  if (Status added =
+          writer.add_scalar("weight_scale_2", layer.matrix.tensor_scale.as_decode_multiplier(), {});
       !added)
     return added;
   if (!layer.input.quantized) return {};

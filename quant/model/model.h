@@ -67,8 +67,8 @@ struct ForwardContext {
 
 /// Makes the input of the qkv group pending.
 void begin_block(const Block& block, const ForwardContext& context, BlockState& state);
-/// Runs the group whose input is pending and makes the next group's input pending; after down, nothing is and x
-/// is the block's output.
+/// Runs the group whose input is pending and makes the next group's input pending; after down, nothing is and
+/// x is the block's output.
 Status advance(Block& block, const ForwardContext& context, Group group, BlockState& state);
 /// All of it.
 Status forward_block(Block& block, const ForwardContext& context, BlockState& state);

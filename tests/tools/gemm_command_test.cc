@@ -91,9 +91,10 @@ TEST(GemmCommand, RefusesBadOptions) {
   expect_refused(
       gemm({"--random", "64,64", "--max-isa", "avx9"}),
       kGemm + "bad argument: avx9: expected scalar, sse4, avx2, avx512, amx, neon, dotprod or sve");
-  expect_refused(
-      gemm({"--random", "64,64", "--scale-rule", "floor"}),
-      kGemm + "bad argument: scale rule 'floor': nvfp4 takes static_6, static_4, mse, mae, abs_max, search, sweep or quest");
+  expect_refused(gemm({"--random", "64,64", "--scale-rule", "floor"}),
+                 kGemm +
+                     "bad argument: scale rule 'floor': nvfp4 takes static_6, static_4, mse, mae, abs_max, "
+                     "search, sweep or quest");
 }
 
 TEST(GemmCommand, RefusesAnImpossibleSize) {

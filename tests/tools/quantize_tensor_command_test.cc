@@ -224,12 +224,12 @@ TEST_F(QuantizeTensorCommand, OutputMayReplaceTheInput) {
 }
 
 TEST_F(QuantizeTensorCommand, RefusesOptionsThatDoNotFit) {
-  expect_refused_and_unharmed(
-      {"--format", "nvfp4", "--scale-rule", "floor"},
-      "bad argument: scale rule 'floor': nvfp4 takes static_6, static_4, mse, mae, abs_max, search, sweep or quest");
-  expect_refused_and_unharmed(
-      {"--format", "mxfp4", "--scale-rule", "mse"},
-      "bad argument: scale rule 'mse': mxfp4 takes floor, ceil, even, rceil, static_6, static_4, shift, search, sweep or quest");
+  expect_refused_and_unharmed({"--format", "nvfp4", "--scale-rule", "floor"},
+                              "bad argument: scale rule 'floor': nvfp4 takes static_6, static_4, mse, mae, "
+                              "abs_max, search, sweep or quest");
+  expect_refused_and_unharmed({"--format", "mxfp4", "--scale-rule", "mse"},
+                              "bad argument: scale rule 'mse': mxfp4 takes floor, ceil, even, rceil, "
+                              "static_6, static_4, shift, search, sweep or quest");
   expect_refused_and_unharmed({"--format", "nvfp4", "--scale-rule", "static_6", "--rotate", "24"},
                               "bad argument: rotation of order 24: expected a power of two from 2 to 32768");
   expect_refused_and_unharmed({"--format", "nvfp4", "--scale-rule", "static_6", "--rotate", "128"},

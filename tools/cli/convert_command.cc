@@ -53,7 +53,8 @@ Status convert(const ConvertOptions& options) {
   const std::filesystem::path from = options.from;
   if (from.extension() == ".gguf" || from.extension() == ".safetensors") {
     if (options.to != Target::fourge)
-      return {Error::kBadArgument, "a file converts to fourge only; convert its result further", options.from};
+      return {Error::kBadArgument, "a file converts to fourge only; convert its result further",
+              options.from};
     return from.extension() == ".gguf" ? quant::convert_from_gguf(from, options.out)
                                        : quant::convert_gpt_oss(from, options.out);
   }
@@ -78,7 +79,8 @@ void add_convert_command(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("convert", "Repack a 4-bit checkpoint for another tool");
   command->footer(
       "FROM is a 4-bit model folder (fourge, compressed-tensors, fp-quant, modelopt), a .gguf file, or a\n"
-      ".safetensors file with gpt-oss's NAME_blocks and NAME_scales. Codes and scales are copied, never rounded\n"
+      ".safetensors file with gpt-oss's NAME_blocks and NAME_scales. Codes and scales are copied, never "
+      "rounded\n"
       "again; what the other format cannot say (a rotation, a scale rule of activations) is refused.");
   command->add_option("FROM", options->from, "What to read")->required();
   command->add_option("--out", options->out, "Folder, .gguf or .safetensors file to write")->required();
