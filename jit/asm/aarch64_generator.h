@@ -30,6 +30,8 @@
 #include <aarch64/macro-assembler-aarch64.h>
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
+// Immediates are uint64_t in VIXL's interface: clang counts their signs into -Wconversion, gcc does not.
+#pragma GCC diagnostic ignored "-Wsign-conversion"
 #endif
 
 namespace fourge::jit {

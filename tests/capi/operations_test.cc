@@ -57,7 +57,8 @@ TEST(CGemm, GivesTheReferencesBits) {
   std::mt19937_64 rng(1);
   for (int i = 0; i < 60; ++i) {
     const GemmSpec spec = random_spec(rng, 40);
-    const GemmProblem problem = make_problem(spec, kDataKinds[i % std::size(kDataKinds)], rng);
+    const GemmProblem problem =
+        make_problem(spec, kDataKinds[static_cast<std::size_t>(i) % std::size(kDataKinds)], rng);
     const std::vector<std::uint8_t> want = reference_answer(problem);
     std::vector<std::uint8_t> kernel_bits(want.size()), reference_bits(want.size());
 

@@ -138,7 +138,7 @@ Emit constant(std::uint32_t value) {
 // Of the kernel for two rows.
 const std::vector<Mutant>& mutants() {
   using Gen = Xbyak::CodeGenerator;
-  const Xbyak::Zmm dot(1), acc(13), elements(28), t0(29), scale(30), table(31), codes(24);
+  const Xbyak::Zmm dot(1), acc(13), elements(28), scale(30), table(31), codes(24);
   static const std::vector<Mutant> list = {
       {"NaN scales of ue4m3 are not noticed", Format::nvfp4, constant(0xffffffff), constant(0)},
       {"ue4m3 scales keep bit 7", Format::nvfp4, constant(0x7f), constant(0xff)},
