@@ -49,6 +49,7 @@ if [[ $preset == asan-ubsan ]]; then
   export ASAN_OPTIONS="detect_leaks=$leaks${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
   export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 fi
-cmake --preset "$preset"
+# Where the compiler's cache is cold, parsing headers once for eight files saves half of the build.
+cmake --preset "$preset" ${CI:+-DFOURGE_UNITY_BUILD=ON}
 cmake --build --preset "$preset"
 ctest --preset "${suite:-$preset}" --parallel "$(nproc)" --output-junit results.xml "$@"

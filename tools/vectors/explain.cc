@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "tools/vectors/hex.h"
+
 namespace fourge::vectors {
 namespace {
 
@@ -14,12 +16,6 @@ using reference::MmaPolicy;
 using reference::MmaTrace;
 using reference::Procedure;
 using reference::Term;
-
-std::string hex(std::span<const std::uint8_t> bytes) {
-  std::string text;
-  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
-}
 
 // "1.5", and "nan" or "-inf" where it is none.
 std::string value_text(const Number& x) {

@@ -5,6 +5,7 @@
 
 #include "quant/atomic_file.h"
 #include "quant/safetensors.h"
+#include "tools/vectors/hex.h"
 #include "tools/vectors/vector_set.h"
 
 namespace fourge::vectors {
@@ -51,12 +52,6 @@ Status write_safetensors(const VectorSet& set, const std::string& path) {
     if (status.ok()) status = writer.add_metadata(key, value);
   }
   return status.ok() ? writer.write(path) : status;
-}
-
-std::string hex(std::span<const std::uint8_t> bytes) {
-  std::string text;
-  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
 }
 
 // As one number: the last byte first, so that element 0 lies in the lowest bits.
