@@ -15,7 +15,7 @@ inline constexpr int kWidestBlock = 32;
 
 /// The elements that share one scale: `rows` segments of `width` elements, `stride` elements apart. One row,
 /// or with block_2d up to `width` rows; rows that a matrix lacks at its lower edge count as zeros.
-struct Block {
+struct ScaleBlock {
   const float* values;
   std::int64_t stride;
   int rows;
@@ -34,7 +34,7 @@ inline std::uint32_t amax_bits(const float* values, std::int64_t count, std::uin
   return so_far;
 }
 
-inline float block_amax(const Block& block) {
+inline float block_amax(const ScaleBlock& block) {
   std::uint32_t bits = 0;
   for (int r = 0; r < block.rows; ++r) bits = amax_bits(block.row(r), block.width, bits);
   return std::bit_cast<float>(bits);

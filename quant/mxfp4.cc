@@ -47,7 +47,7 @@ std::uint8_t mx_scale_code(ScaleRule rule, float amax) {
   }
 }
 
-std::uint8_t quantize_mx_block(ScaleRule rule, const Block& block, const ElementRounder& rounder,
+std::uint8_t quantize_mx_block(ScaleRule rule, const ScaleBlock& block, const ElementRounder& rounder,
                                std::uint8_t* packed, std::int64_t packed_stride) {
   const std::uint8_t scale_code = mx_scale_code(rule, block_amax(block));
   // 2^(127 - byte) is an f32 for every byte up to 254, so that the product rounds as the quotient does.

@@ -26,7 +26,7 @@ namespace fourge::quant {
 std::uint8_t mx_scale_code(ScaleRule rule, float amax);
 
 /// As quantize_nvfp4_block; any block width.
-std::uint8_t quantize_mx_block(ScaleRule rule, const Block& block, const ElementRounder& rounder,
+std::uint8_t quantize_mx_block(ScaleRule rule, const ScaleBlock& block, const ElementRounder& rounder,
                                std::uint8_t* packed, std::int64_t packed_stride);
 
 }  // namespace fourge::quant

@@ -22,7 +22,7 @@ struct Candidate {
 };
 
 /// `target`: the scale before rounding, at most 448 and a rounding error above.
-void encode_candidate(const Nvfp4Scaling& scaling, const Block& block, const ElementRounder& rounder,
+void encode_candidate(const Nvfp4Scaling& scaling, const ScaleBlock& block, const ElementRounder& rounder,
                       float target, Candidate& out) {
   out.scale_code = static_cast<std::uint8_t>(encode(ElementFormat::ue4m3, target));
   out.scale = decode_f32(ElementFormat::ue4m3, out.scale_code);
@@ -56,7 +56,7 @@ float row_error(const Nvfp4Scaling& scaling, const float* values, const std::uin
   return total;
 }
 
-float block_error(const Nvfp4Scaling& scaling, const Block& block, const Candidate& candidate) {
+float block_error(const Nvfp4Scaling& scaling, const ScaleBlock& block, const Candidate& candidate) {
   if (block.rows == 1) {
     return row_error(scaling, block.values, candidate.codes.data(), candidate.scale);
   }
@@ -89,7 +89,7 @@ float nvfp4_tensor_scale(const QuantizeSpec& spec, float amax) {
   return amax / (largest_code(spec.rule) * largest_scale(spec));
 }
 
-std::uint8_t quantize_nvfp4_block(const Nvfp4Scaling& scaling, const Block& block,
+std::uint8_t quantize_nvfp4_block(const Nvfp4Scaling& scaling, const ScaleBlock& block,
                                   const ElementRounder& rounder, std::uint8_t* packed,
                                   std::int64_t packed_stride) {
   const float target = (block_amax(block) / scaling.q_max) * scaling.encode;

@@ -45,7 +45,7 @@ struct Nvfp4Scaling {
 float nvfp4_tensor_scale(const QuantizeSpec& spec, float amax);
 
 /// Writes block.rows rows of width / 2 packed bytes, `packed_stride` bytes apart; returns the scale's code.
-std::uint8_t quantize_nvfp4_block(const Nvfp4Scaling& scaling, const Block& block,
+std::uint8_t quantize_nvfp4_block(const Nvfp4Scaling& scaling, const ScaleBlock& block,
                                   const ElementRounder& rounder, std::uint8_t* packed,
                                   std::int64_t packed_stride);
 

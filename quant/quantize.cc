@@ -16,7 +16,7 @@ namespace fourge {
 
 namespace {
 
-using quant::Block;
+using quant::ScaleBlock;
 
 [[maybe_unused]] constexpr std::int64_t kParallelElements =
     1 << 16;  // below it a team of threads costs more than it saves
@@ -44,7 +44,7 @@ void quantize_rows(const float* values, std::int64_t first_row, int block_rows, 
   const int width = info(spec.format).block;
   const std::int64_t packed_stride = out.cols / 2;
   for (std::int64_t b = 0; b < out.scale_cols(); ++b) {
-    const Block block{values + first_row * out.cols + b * width, out.cols, block_rows, width};
+    const ScaleBlock block{values + first_row * out.cols + b * width, out.cols, block_rows, width};
     const quant::ElementRounder rounder{spec.rounding, seed, first_row * out.cols + b * width, out.cols};
     std::uint8_t* packed = out.codes.data() + first_row * packed_stride + b * width / 2;
     const std::uint8_t scale =

@@ -38,7 +38,7 @@ void quantize_scalar(const LaneScaling& scaling, const std::vector<float>& value
   codes.resize(values.size() / 2);
   scales.resize(blocks);
   for (std::size_t b = 0; b < blocks; ++b) {
-    const Block block{values.data() + b * static_cast<std::size_t>(width), width, 1, width};
+    const ScaleBlock block{values.data() + b * static_cast<std::size_t>(width), width, 1, width};
     std::uint8_t* packed = codes.data() + b * static_cast<std::size_t>(width) / 2;
     scales[b] = scaling.format == Format::nvfp4
                     ? quantize_nvfp4_block(Nvfp4Scaling::of({.rule = scaling.rule}, scaling.amax), block, {},
