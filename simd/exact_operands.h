@@ -49,7 +49,7 @@ inline constexpr int kBoundBinades = 28;
 inline constexpr int kMaxUe8m0Exponent = 50;
 
 // A segment of steps is certified as a whole (docs/certificates.md, theorems 2 and 3).
-inline constexpr int kSegmentSteps = 4;  // K = 256
+inline constexpr int kSegmentSteps = 2;  // K = 128
 constexpr std::int64_t segments_of(std::int64_t steps) { return (steps + kSegmentSteps - 1) / kSegmentSteps; }
 
 /// What a panel's 16 columns have in common at a step: the first two fields for theorem 1, the rest for the

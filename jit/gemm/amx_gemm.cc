@@ -1,6 +1,7 @@
 #include "jit/gemm/amx_gemm.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cmath>
@@ -64,11 +65,12 @@ Result<std::shared_ptr<const AmxKernels>> generate_kernels(const AmxKey& key) {
 
 // How a problem is cut. The A tiles of a block (mc x kc bf16) stay in half the L2 cache of every thread while
 // all column blocks pass; each weight is decoded once per mc rows.
-constexpr std::int64_t kMaxRows = 512;  // of a block
+constexpr std::int64_t kMaxRows = 512;                                                   // of a block
+constexpr std::int64_t kSegmentTileBytes = kSegmentSteps * kHalfSteps * 2 * kTileBytes;  // B, two panels
 
 struct Plan {
   std::int64_t mc;  // rows of a block, a multiple of 16
-  std::int64_t kc;  // steps of a block, a multiple of kSegmentSteps (or all of them)
+  std::int64_t kc;  // steps of a block, a multiple of kRunSteps (or all of them)
   std::int64_t steps, panels, column_blocks;
 
   static Plan of(const GemmSpec& spec) {
@@ -80,9 +82,8 @@ struct Plan {
     const std::int64_t rows = spec.blocking.mc != 0 ? round_up(spec.blocking.mc, 2 * kTileRows) : kMaxRows;
     plan.mc = std::min({round_up(spec.m, kTileRows), rows, kMaxRows});
     const std::int64_t asked = (spec.blocking.kc + kStepK - 1) / kStepK,
-                       fitting =
-                           host_caches().l2 / 2 / (plan.mc * kStepK * 2) / kSegmentSteps * kSegmentSteps;
-    plan.kc = std::max<std::int64_t>(asked != 0 ? round_up(asked, kSegmentSteps) : fitting, kSegmentSteps);
+                       fitting = host_caches().l2 / 2 / (plan.mc * kStepK * 2) / kRunSteps * kRunSteps;
+    plan.kc = std::max<std::int64_t>(asked != 0 ? round_up(asked, kRunSteps) : fitting, kRunSteps);
     plan.kc = std::min(plan.steps, plan.kc);
     return plan;
   }
@@ -126,8 +127,8 @@ class AmxRun {
     std::atomic<bool> no_memory = false;
 #pragma omp parallel num_threads(threads)
     {
-      auto* b_tiles = static_cast<std::uint8_t*>(
-          workspace(Workspace::kPanels, kSegmentSteps * kHalfSteps * 2 * kTileBytes));
+      auto* b_tiles =
+          static_cast<std::uint8_t*>(workspace(Workspace::kPanels, kRunSegments * kSegmentTileBytes));
       if (b_tiles == nullptr) no_memory = true;
       Counts counts;
 #pragma omp barrier
@@ -167,6 +168,12 @@ class AmxRun {
   struct Counts {
     std::int64_t general = 0, segment = 0;
   };
+  using Pending = std::array<std::uint8_t, kMaxRows / (2 * kTileRows)>;  // by pair of row tiles: 1 to be done
+
+  static bool any(const Pending& pending) {
+    return std::find(pending.begin(), pending.end(), 1) != pending.end();
+  }
+  static std::int64_t pairs_of(const Block& block) { return (block.row_tiles() + 1) / 2; }
 
   int scales() const { return stored_scales(spec_.format); }
   bool needs_copy() const { return a_.layout != ScaleLayout::linear || spec_.k % kStepK != 0; }
@@ -263,18 +270,21 @@ class AmxRun {
     return reinterpret_cast<const PanelCertificate*>(packed_ + streams_.certificates_offset) + index;
   }
 
-  // A panel's bounds over the segment, for both kernels.
-  void fill_bounds(const Block& block, const Segment& segment, AmxBlockArgs& whole,
-                   AmxStepsArgs& steps) const {
+  // The bounds of a column block's two panels over one segment.
+  struct ColumnBounds {
+    float norm[2], unit[2], reach[2], emax[2], emin[2];
+  };
+
+  ColumnBounds column_bounds(const Block& block, const Segment& segment) const {
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    ColumnBounds bounds;
     for (std::int64_t side = 0; side < 2; ++side) {
-      float reach = 0, emax = -kInfinity, emin = kInfinity;
-      whole.b_unit[side] = std::ldexp(1.0f, kNoUnitExponent);
+      float norm = 0, unit = std::ldexp(1.0f, kNoUnitExponent), reach = 0, emax = -kInfinity,
+            emin = kInfinity;
       if (side < panels_of(segment.c)) {
         const PanelCertificate* certificate = certificates(step_index(block, segment, side));
-        whole.b_norm[side] = certificate->segment_norm;
-        whole.b_unit[side] =
-            certificate->unit_exponent == kNeverUnit ? 0.0f : std::ldexp(1.0f, certificate->unit_exponent);
+        norm = certificate->segment_norm;
+        unit = certificate->unit_exponent == kNeverUnit ? 0.0f : std::ldexp(1.0f, certificate->unit_exponent);
         for (std::int64_t s = 0; s < segment.steps; ++s, ++certificate) {
           reach = std::max(reach, certificate->reach);
           const int largest = *std::max_element(certificate->emax, certificate->emax + kPanelCols) - 128;
@@ -282,98 +292,128 @@ class AmxRun {
           if (certificate->emin != kNoEmin) emin = std::min(emin, static_cast<float>(certificate->emin));
         }
       }
-      steps.b_norm[side] = whole.b_norm[side];
-      steps.b_reach[side] = reach;
-      steps.b_emax[side] = emax;
-      steps.b_emin[side] = emin;
+      bounds.norm[side] = norm;
+      bounds.unit[side] = unit;
+      bounds.reach[side] = reach;
+      bounds.emax[side] = emax;
+      bounds.emin[side] = emin;
     }
+    return bounds;
   }
 
+  // All rows of the block by the 32 columns of c: runs of segments where theorem 2 certifies them, then what
+  // is left segment by segment, then step by step.
   void column_block(const Block& block, std::int64_t c, std::uint8_t* b_tiles, Counts& counts) {
-    std::uint8_t refused[kMaxRows / 32];
     if (block.step == 0 && spec_.accumulate) read_accumulators(block, c);
-    for (std::int64_t index = 0; index < segments_of(block.steps); ++index) {
-      const Segment segment{c, index,
-                            std::min<std::int64_t>(kSegmentSteps, block.steps - index * kSegmentSteps),
-                            block.step == 0 && index == 0 && !spec_.accumulate};
-      decode_panels(block, segment, b_tiles);
-      AmxBlockArgs args{};
-      AmxStepsArgs steps{};
-      fill_bounds(block, segment, args, steps);
-      args.a = tiles_ + index * kSegmentSteps * kHalfSteps * kTileBytes;
-      args.a_stride = block.steps * kHalfSteps * kTileBytes;
-      args.b = b_tiles;
-      args.acc = accumulators(2 * c);
-      args.acc_stride = plan_.mc * 64;
-      args.row_tiles = block.row_tiles();
-      args.half_steps = segment.steps * kHalfSteps;
-      args.bounds = bounds(index);
-      args.bound_stride = bound_stride();
-      fetch_ahead(block, segment, args);
-      args.refused = refused;
-      args.first = segment.first ? 1 : 0;
-      if (may_try_segments(steps)) {
-        kernels_.block.entry<AmxBlockFunction>()(&args);
-      } else {
-        std::memset(refused, 1, sizeof refused);
+    const std::int64_t segments = segments_of(block.steps);
+    for (std::int64_t index = 0; index < segments; index += kRunSegments) {
+      const std::int64_t count = std::min(kRunSegments, segments - index);
+      Segment run[kRunSegments];
+      ColumnBounds bounds[kRunSegments];
+      for (std::int64_t s = 0; s < count; ++s) {
+        run[s] = segment_of(block, c, index + s);
+        bounds[s] = column_bounds(block, run[s]);
+        decode_panels(block, run[s], b_tiles + s * kSegmentTileBytes);
       }
-      for (std::int64_t pair = 0; pair < (args.row_tiles + 1) / 2; ++pair) {
-        if (refused[pair] != 0) continue;
-        counts.segment += std::min<std::int64_t>(32, block.rows - 32 * pair) * segment.steps * panels_of(c);
+      Pending pending{};
+      std::fill_n(pending.begin(), pairs_of(block), std::uint8_t{1});
+      multiply_run(block, run, bounds, count, b_tiles, pending, counts);
+      for (std::int64_t s = 0; s < count && any(pending); ++s) {
+        Pending of_segment = pending;
+        const std::uint8_t* tiles = b_tiles + s * kSegmentTileBytes;
+        if (count > 1) multiply_run(block, run + s, bounds + s, 1, tiles, of_segment, counts);
+        if (any(of_segment)) counts.general += step_by_step(block, run[s], bounds[s], tiles, of_segment);
       }
-      if (std::find(refused, refused + (args.row_tiles + 1) / 2, 1) != refused + (args.row_tiles + 1) / 2)
-        counts.general += step_by_step(block, segment, args, steps);
     }
     if (block.step + block.steps == plan_.steps) write_outputs(block, c);
   }
 
-  // Spread over the segments of the block: the accumulators of the next column block and, at the last steps,
-  // the outputs of this one.
-  void fetch_ahead(const Block& block, const Segment& segment, AmxBlockArgs& args) {
+  Segment segment_of(const Block& block, std::int64_t c, std::int64_t index) const {
+    return {c, index, std::min<std::int64_t>(kSegmentSteps, block.steps - index * kSegmentSteps),
+            block.step == 0 && index == 0 && !spec_.accumulate};
+  }
+
+  const std::uint8_t* a_tiles(const Segment& segment) const {
+    return tiles_ + segment.index * kSegmentSteps * kHalfSteps * kTileBytes;
+  }
+
+  // One or two segments in tiles, for the pairs of row tiles that are certified over all of it.
+  void multiply_run(const Block& block, const Segment* run, const ColumnBounds* bounds_of_b,
+                    std::int64_t count, const std::uint8_t* b_tiles, Pending& pending, Counts& counts) {
+    if (!may_try_segments(bounds_of_b, count)) return;
+    const Segment& last = run[count - 1];
+    const Pending before = pending;
+    AmxBlockArgs args{};
+    args.a = a_tiles(run[0]);
+    args.a_stride = block.steps * kHalfSteps * kTileBytes;
+    args.b = b_tiles;
+    args.acc = accumulators(2 * last.c);
+    args.acc_stride = plan_.mc * 64;
+    args.row_tiles = block.row_tiles();
+    for (std::int64_t s = 0; s < kRunSegments; ++s) {
+      args.bounds[s] = bounds(run[std::min(s, count - 1)].index);
+      if (s < count) {
+        args.half_steps += run[s].steps * kHalfSteps;
+        std::copy_n(bounds_of_b[s].norm, 2, args.b_norm[s]);
+      }
+    }
+    for (int side = 0; side < 2; ++side)
+      args.b_unit[side] = std::min(bounds_of_b[0].unit[side], bounds_of_b[count - 1].unit[side]);
+    args.bound_stride = bound_stride();
+    fetch_ahead(block, last, args);
+    args.pending = pending.data();
+    args.first = run[0].first ? 1 : 0;
+    kernels_.block.entry<AmxBlockFunction>()(&args);
+    for (std::int64_t pair = 0; pair < pairs_of(block); ++pair) {
+      if (before[static_cast<std::size_t>(pair)] == pending[static_cast<std::size_t>(pair)]) continue;
+      const std::int64_t rows = std::min<std::int64_t>(2 * kTileRows, block.rows - 2 * kTileRows * pair);
+      for (std::int64_t s = 0; s < count; ++s) counts.segment += rows * run[s].steps * panels_of(last.c);
+    }
+  }
+
+  // The packed codes behind the run.
+  void fetch_ahead(const Block& block, const Segment& last, AmxBlockArgs& args) {
     for (std::int64_t side = 0; side < 2; ++side) {
-      const std::int64_t next =
-          step_index(block, segment, std::min(side, panels_of(segment.c) - 1)) + segment.steps;
+      const std::int64_t next = step_index(block, last, std::min(side, panels_of(last.c) - 1)) + last.steps;
       args.upcoming[side] = packed_ + next * kPanelCodeBytes;
     }
-    const std::int64_t rounds = (args.row_tiles + 1) / 2 * kSegmentSteps * kHalfSteps,
-                       done = segment.index * rounds;
-    const auto* acc = reinterpret_cast<const std::uint8_t*>(args.acc);
-    args.upcoming_acc = acc + 2 * args.acc_stride + done % (2 * plan_.mc) * 128;
-    args.upcoming_d = acc;
-    if (block.step + block.steps != plan_.steps) return;
-    const std::int64_t stride =
-        (operands_.d_stride != 0 ? operands_.d_stride : spec_.n) * bytes_of(spec_.output);
-    args.upcoming_d = static_cast<const std::uint8_t*>(operands_.d) +
-                      (block.row + done % block.rows) * stride +
-                      2 * segment.c * kPanelCols * bytes_of(spec_.output);
-    args.upcoming_d_stride = stride;
   }
 
   // Theorem 2 needs chains that start from zero, and tiles flush a given C that is subnormal; without
   // certificates they still need scales that they can hold.
-  bool may_try_segments(const AmxStepsArgs& steps) const {
+  bool may_try_segments(const ColumnBounds* bounds, std::int64_t count) const {
     if (spec_.accumulate) return false;
-    return exact() || (std::isfinite(steps.b_reach[0]) && std::isfinite(steps.b_reach[1]));
+    if (exact()) return true;
+    return std::all_of(bounds, bounds + count, [](const ColumnBounds& b) {
+      return std::isfinite(b.reach[0]) && std::isfinite(b.reach[1]);
+    });
   }
 
-  // A pair of row tiles that is not certified over the segment: step by step on tiles, and rows that are not
+  // Pairs of row tiles that are not certified over the segment: step by step on tiles, and rows that are not
   // certified there either on the AVX-512 kernel, which certifies single vectors or takes the general path.
-  std::int64_t step_by_step(const Block& block, const Segment& segment, const AmxBlockArgs& whole,
-                            AmxStepsArgs& args) {
+  std::int64_t step_by_step(const Block& block, const Segment& segment, const ColumnBounds& bounds_of_b,
+                            const std::uint8_t* b_tiles, const Pending& pending) {
     std::uint16_t refused[kMaxRows / kTileRows][2];
-    args.a = whole.a;
-    args.a_stride = whole.a_stride;
-    args.b = whole.b;
-    args.acc = whole.acc;
-    args.acc_stride = whole.acc_stride;
-    args.row_tiles = whole.row_tiles;
+    AmxStepsArgs args{};
+    args.a = a_tiles(segment);
+    args.a_stride = block.steps * kHalfSteps * kTileBytes;
+    args.b = b_tiles;
+    args.acc = accumulators(2 * segment.c);
+    args.acc_stride = plan_.mc * 64;
+    args.row_tiles = block.row_tiles();
     args.panels = panels_of(segment.c);
     args.steps = segment.steps;
-    args.chosen = whole.refused;
-    args.bounds = whole.bounds;
-    args.bound_stride = whole.bound_stride;
+    args.pending = pending.data();
+    args.bounds = bounds(segment.index);
+    args.bound_stride = bound_stride();
     args.refused = refused[0];
-    args.first = whole.first;
+    args.first = segment.first ? 1 : 0;
+    for (std::int64_t side = 0; side < 2; ++side) {
+      args.b_norm[side] = bounds_of_b.norm[side];
+      args.b_reach[side] = bounds_of_b.reach[side];
+      args.b_emax[side] = bounds_of_b.emax[side];
+      args.b_emin[side] = bounds_of_b.emin[side];
+    }
     for (std::int64_t side = 0; side < args.panels; ++side) {
       const std::int64_t columns = spec_.n - (2 * segment.c + side) * kPanelCols;
       args.dead[side] = columns >= kPanelCols ? 0 : static_cast<std::uint16_t>(0xffff << columns);
@@ -381,7 +421,7 @@ class AmxRun {
     kernels_.steps.entry<AmxStepsFunction>()(&args);
     std::int64_t general = 0;
     for (std::int64_t t = 0; t < args.row_tiles; ++t) {
-      if (args.chosen[t / 2] == 0) continue;
+      if (pending[static_cast<std::size_t>(t / 2)] == 0) continue;
       const std::int64_t first_row = kTileRows * t;
       const auto rows = static_cast<int>(std::min<std::int64_t>(kTileRows, block.rows - first_row));
       for (std::int64_t side = 0; side < args.panels; ++side) {

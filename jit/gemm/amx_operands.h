@@ -28,6 +28,9 @@ namespace fourge::jit {
 inline constexpr int kTileRows = 16;
 inline constexpr std::int64_t kTileBytes = 1024;
 inline constexpr std::int64_t kHalfSteps = 2;  // tiles along K in a step
+// A block's accumulators stay in tiles over a run of segments: K = 256.
+inline constexpr std::int64_t kRunSegments = 2;
+inline constexpr std::int64_t kRunSteps = kRunSegments * kSegmentSteps;
 
 // Emax <= u_A + u_B + 35 in every step: each side may spread over half of that.
 inline constexpr int kMaxSpread = 17;
@@ -62,7 +65,8 @@ struct AmxDecodeArgs {
 };
 using AmxDecodeFunction = void (*)(const AmxDecodeArgs*);
 
-/// acc += A B over one segment, for pairs of row tiles by 32 columns, where theorem 2 certifies.
+/// acc += A B over a run of one or two segments, for pairs of row tiles by 32 columns, where theorem 2
+/// certifies.
 struct AmxBlockArgs {
   const std::uint8_t* a;  // tiles of row tile 0; row tiles a_stride bytes apart
   std::int64_t a_stride;
@@ -71,21 +75,20 @@ struct AmxBlockArgs {
   std::int64_t acc_stride;
   std::int64_t row_tiles;   // >= 1
   std::int64_t half_steps;  // >= 1
-  const float* bounds;      // [bound][row_tiles * 16] of this segment
+  // By segment, [bound][row_tiles * 16]. A run of one names it twice, with norms of zero the second time.
+  const float* bounds[kRunSegments];
   std::int64_t bound_stride;
-  float b_norm[2], b_unit[2];       // the largest norm, the smallest unit of each panel
+  float b_norm[kRunSegments][2];    // of each panel: the largest norm,
+  float b_unit[2];                  // the smallest unit of the run
   const std::uint8_t* upcoming[2];  // packed codes of the next segment, by panel: fetched into L2 on the way
-  // Lines to come, two for every round of K = 32: accumulators of the next column block, outputs of this one.
-  const std::uint8_t* upcoming_acc;
-  const std::uint8_t* upcoming_d;
-  std::int64_t upcoming_d_stride;
-  std::uint8_t* refused;  // [ceil(row_tiles / 2)]: 1 where not certified; acc is untouched there
-  std::int32_t first;     // 1: acc counts as zero and is not read
+  std::uint8_t*
+      pending;         // [ceil(row_tiles / 2)]: pairs that are 0 are passed over; 0 where certified and done
+  std::int32_t first;  // 1: acc counts as zero and is not read
   std::int32_t unused;
 };
 using AmxBlockFunction = void (*)(const AmxBlockArgs*);
 
-/// acc += A B over one segment, step by step, for the chosen pairs of row tiles, where theorem 3 certifies.
+/// acc += A B over one segment, step by step, for the pending pairs of row tiles, where theorem 3 certifies.
 struct AmxStepsArgs {
   const std::uint8_t* a;  // as AmxBlockArgs
   std::int64_t a_stride;
@@ -93,10 +96,10 @@ struct AmxStepsArgs {
   float* acc;
   std::int64_t acc_stride;
   std::int64_t row_tiles;
-  std::int64_t panels;         // 1 or 2
-  std::int64_t steps;          // >= 1
-  const std::uint8_t* chosen;  // [ceil(row_tiles / 2)]: 0 passes over the pair
-  const float* bounds;         // [bound][row_tiles * 16]
+  std::int64_t panels;          // 1 or 2
+  std::int64_t steps;           // >= 1
+  const std::uint8_t* pending;  // [ceil(row_tiles / 2)]: pairs that are 0 are passed over
+  const float* bounds;          // [bound][row_tiles * 16]
   std::int64_t bound_stride;
   std::uint16_t* refused;  // out, [row tile][2 panels]: rows that are not certified; their acc is untouched
   float b_norm[2], b_reach[2], b_emax[2], b_emin[2];  // of each panel: the largest three, the smallest emin

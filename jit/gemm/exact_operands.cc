@@ -92,8 +92,9 @@ Certificate certify(const StepRow& row, ElementFormat format) {
 struct StepBound {
   bool never = false;
   int emax = std::numeric_limits<int>::min() / 2;
-  int emin = kNoEmin;  // over groups whose products are not all zero
-  double squares = 0;  // of 2 a'
+  int emin = kNoEmin;                // over groups whose products are not all zero
+  int last_place = kNoUnitExponent;  // 2^last_place divides every a'
+  double squares = 0;                // of 2 a'
 };
 
 StepBound bound_of(const StepRow& row, ElementFormat format) {
@@ -111,6 +112,8 @@ StepBound bound_of(const StepRow& row, ElementFormat format) {
     if (group_squares == 0 || scale.is_zero()) continue;
     if (format == ElementFormat::ue8m0 && scale.exponent < -kMaxUe8m0Exponent) bound.never = true;
     bound.emin = std::min(bound.emin, scale.exponent);
+    const int last_place = scale.exponent - scale.fraction_bits + std::countr_zero(scale.significand);
+    bound.last_place = std::min(bound.last_place, last_place - 1);  // elements are multiples of 1/2
     const double value = std::ldexp(scale.significand, scale.exponent - scale.fraction_bits);
     bound.squares += group_squares * value * value;
   }
@@ -124,7 +127,6 @@ float norm_above(double squares) { return static_cast<float>(0.5 * (1 + 0x1p-12)
 void certify_segments(const QuantizedView& b, std::int64_t panel, std::int64_t steps,
                       PanelCertificate* certificates) {
   const ElementFormat format = info(b.format).scale;
-  const int last_place = info(format).fraction_bits + 1;  // of a' below its scale's exponent
   for (std::int64_t step = 0; step < steps; ++step) {
     certificates[step].unit_exponent = kNoUnitExponent;
     certificates[step].emin = kNoEmin;
@@ -142,13 +144,10 @@ void certify_segments(const QuantizedView& b, std::int64_t panel, std::int64_t s
         squares += bound.squares;
         never = never || bound.never;
         emax = std::max(emax, bound.emax);
-        if (bound.emin != kNoEmin) {
-          unit_exponent = std::min(unit_exponent, bound.emin - last_place);
+        unit_exponent = std::min(unit_exponent, bound.last_place);
+        if (bound.emin != kNoEmin)
           certificate.emin = static_cast<std::int8_t>(std::min<int>(certificate.emin, bound.emin));
-        }
-        const float reach = bound.emin == kNoEmin
-                                ? 0.0f
-                                : norm_above(std::ldexp(bound.squares, -2 * (bound.emin - last_place)));
+        const float reach = norm_above(std::ldexp(bound.squares, -2 * bound.last_place));
         certificate.reach =
             std::max(certificate.reach, bound.never ? std::numeric_limits<float>::infinity() : reach);
       }

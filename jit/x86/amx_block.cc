@@ -37,22 +37,19 @@ void AmxBlockGenerator::load_arguments() {
   mov(acc_1, acc);
   add(acc_1, ptr[args + offsetof(AmxBlockArgs, acc_stride)]);
   mov(row_tiles_left, ptr[args + offsetof(AmxBlockArgs, row_tiles)]);
-  mov(bounds, ptr[args + offsetof(AmxBlockArgs, bounds)]);
+  xor_(row_offset, row_offset);
   for (int panel = 0; panel < 2; ++panel) {
     mov(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming) + 8 * static_cast<std::size_t>(panel)]);
     mov(upcoming_of(panel), upcoming);
   }
-  mov(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming_acc)]);
-  mov(upcoming_of(kAcc), upcoming);
-  mov(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming_d)]);
-  mov(upcoming_of(kOutputs), upcoming);
-  mov(refused_flag, ptr[args + offsetof(AmxBlockArgs, refused)]);
+  mov(pending, ptr[args + offsetof(AmxBlockArgs, pending)]);
   mov(row_bytes, 64);
   vpbroadcastd(magnitude_mask, ptr[rip + magnitude_mask_]);
   vpxord(zero, zero, zero);
   for (int panel = 0; panel < 2; ++panel) {
     const auto index = 4 * static_cast<std::size_t>(panel);
-    vbroadcastss(b_norm(panel), ptr[args + offsetof(AmxBlockArgs, b_norm) + index]);
+    for (std::size_t s = 0; s < kRunSegments; ++s)
+      vbroadcastss(b_norm(s, panel), ptr[args + offsetof(AmxBlockArgs, b_norm) + 8 * s + index]);
     vbroadcastss(b_unit(panel), ptr[args + offsetof(AmxBlockArgs, b_unit) + index]);
     vmulps(b_unit(panel), b_unit(panel), pool_word(two_24_));
   }
@@ -60,15 +57,18 @@ void AmxBlockGenerator::load_arguments() {
 
 // One pair of row tiles (or the last single one) by 32 columns.
 void AmxBlockGenerator::block(int row_tiles) {
-  Label refused, unread, multiply_now, next;
+  Label unread, multiply_now, next;
+  cmp(byte[pending], 0);
+  je(next, T_NEAR);
+  load_bound_rows();
   if (certified_) {
-    thresholds(row_tiles, refused);
+    thresholds(row_tiles, next);
   } else {
-    check_reach(row_tiles, refused);
+    check_reach(row_tiles, next);
   }
   cmp(dword[args + offsetof(AmxBlockArgs, first)], 0);
   jne(unread, T_NEAR);
-  if (certified_) check_accumulators(row_tiles, refused);
+  if (certified_) check_accumulators(row_tiles, next);
   load_accumulators(row_tiles);
   jmp(multiply_now, T_NEAR);
   L(unread);
@@ -78,32 +78,35 @@ void AmxBlockGenerator::block(int row_tiles) {
   L(multiply_now);
   multiply(row_tiles);
   store_accumulators(row_tiles);
-  mov(byte[refused_flag], 0);
-  jmp(next, T_NEAR);
-  L(refused);
-  mov(byte[refused_flag], 1);
+  mov(byte[pending], 0);
   L(next);
-  inc(refused_flag);
+  inc(pending);
   mov(half_steps_left, ptr[args + offsetof(AmxBlockArgs, a_stride)]);
   lea(a, ptr[a + half_steps_left * row_tiles]);
   add(acc, 64 * kTileRows * row_tiles);
   add(acc_1, 64 * kTileRows * row_tiles);
-  add(bounds, 4 * kTileRows * row_tiles);
+  add(row_offset, 4 * kTileRows * row_tiles);
 }
 
-// threshold = 2^24 unit_m unit_n - norm_m norm_n; refused unless every one is positive. Norms are rounded up
-// far enough that the rounding of this difference does not matter.
+void AmxBlockGenerator::load_bound_rows() {
+  for (std::size_t s = 0; s < kRunSegments; ++s) {
+    mov(bound_row(s), ptr[args + offsetof(AmxBlockArgs, bounds) + 8 * s]);
+    add(bound_row(s), row_offset);
+  }
+  mov(bound_stride, ptr[args + offsetof(AmxBlockArgs, bound_stride)]);
+}
+
+// threshold = 2^24 unit_m unit_n - sum of norm_m norm_n over the segments; refused unless every one is
+// positive. Norms are rounded up far enough that the rounding of this difference does not matter.
 void AmxBlockGenerator::thresholds(int row_tiles, const Label& refused) {
-  const Reg64& unit_row = half_steps_left;
-  mov(unit_row, bounds);
-  add(unit_row, ptr[args + offsetof(AmxBlockArgs, bound_stride)]);
   for (int t = 0; t < row_tiles; ++t) {
     const auto offset = static_cast<std::size_t>(64 * t);
-    vmovups(unit, ptr[unit_row + offset]);
-    vmovups(norm, ptr[bounds + offset]);
+    vmovups(unit, ptr[bound_row(0) + bound_stride + offset]);
+    vminps(unit, unit, ptr[bound_row(1) + bound_stride + offset]);
+    for (std::size_t s = 0; s < kRunSegments; ++s) vmovups(norm(s), ptr[bound_row(s) + offset]);
     for (int panel = 0; panel < 2; ++panel) {
       vmulps(threshold, unit, b_unit(panel));
-      vfnmadd231ps(threshold, norm, b_norm(panel));
+      for (std::size_t s = 0; s < kRunSegments; ++s) vfnmadd231ps(threshold, norm(s), b_norm(s, panel));
       vmovaps(threshold_of(panel, t), threshold);
       vcmpps(unfit, threshold, zero, 10);  // not >
       kortestw(unfit, unfit);
@@ -114,12 +117,12 @@ void AmxBlockGenerator::thresholds(int row_tiles, const Label& refused) {
 
 // Refused where a reach is infinite: NaN scales, and scales beyond what tiles hold.
 void AmxBlockGenerator::check_reach(int row_tiles, const Label& refused) {
-  const Reg64& reach_row = half_steps_left;
-  mov(reach_row, ptr[args + offsetof(AmxBlockArgs, bound_stride)]);
-  lea(reach_row, ptr[bounds + 2 * reach_row]);
+  const Zmm& reach = norm(0);
   for (int t = 0; t < row_tiles; ++t) {
-    vmovups(norm, ptr[reach_row + static_cast<std::size_t>(64 * t)]);
-    vcmpps(unfit, norm, pool_word(infinity_), 0);
+    const auto offset = static_cast<std::size_t>(64 * t);
+    vmovups(reach, ptr[bound_row(0) + 2 * bound_stride + offset]);
+    vmaxps(reach, reach, ptr[bound_row(1) + 2 * bound_stride + offset]);
+    vcmpps(unfit, reach, pool_word(infinity_), 0);
     kortestw(unfit, unfit);
     jnz(refused, T_NEAR);
   }
@@ -186,20 +189,12 @@ void AmxBlockGenerator::multiply(int row_tiles) {
   mov(upcoming_of(1), a_0);
 }
 
-// What the next calls will touch first, from L3 or memory towards L2: five lines a round.
+// A line a round of the packed codes to come, from memory towards L2.
 void AmxBlockGenerator::fetch_ahead() {
   mov(upcoming, upcoming_of(0));
   prefetcht1(ptr[upcoming]);
   add(upcoming, 64);
   mov(upcoming_of(0), upcoming);
-  mov(upcoming, upcoming_of(kAcc));
-  for (int line = 0; line < 2; ++line) prefetcht1(ptr[upcoming + 64 * line]);
-  add(upcoming, 128);
-  mov(upcoming_of(kAcc), upcoming);
-  mov(upcoming, upcoming_of(kOutputs));
-  for (int line = 0; line < 2; ++line) prefetcht1(ptr[upcoming + 64 * line]);
-  add(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming_d_stride)]);
-  mov(upcoming_of(kOutputs), upcoming);
 }
 
 void AmxBlockGenerator::store_accumulators(int row_tiles) {
@@ -228,7 +223,7 @@ void AmxBlockGenerator::emit_constant_pool() {
 KernelNotes AmxBlockGenerator::notes() const {
   return {{{"tmm0..3", "accumulators: 2 row tiles x 2 panels"},
            {"tmm4..5, tmm6..7", "A tiles, B tiles"},
-           {"zmm0..3", "B's norms and units, by panel"},
+           {"zmm0..3, zmm16..17", "B's norms by segment and panel, units by panel"},
            {"zmm4..7", "sign bits: |c| below its threshold so far"},
            {"rsi, rdx, rcx, r8", "A, B, accumulators of panels 0 and 1"}},
           certified_

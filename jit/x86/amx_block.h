@@ -1,4 +1,4 @@
-// acc += A B on AMX over one segment: exact where the segment's certificate holds, or without certificates.
+// acc += A B on AMX over a run of segments: exact where their certificates hold, or without certificates.
 #pragma once
 
 #include "jit/asm/x86_generator.h"
@@ -18,6 +18,7 @@ class AmxBlockGenerator : public X86Generator {
   void generate() override;
   void load_arguments();
   void block(int row_tiles);
+  void load_bound_rows();
   void thresholds(int row_tiles, const Xbyak::Label& refused);
   void check_reach(int row_tiles, const Xbyak::Label& refused);
   void check_accumulators(int row_tiles, const Xbyak::Label& refused);
@@ -36,25 +37,30 @@ class AmxBlockGenerator : public X86Generator {
   static Xbyak::Tmm b_tile(int panel) { return Xbyak::Tmm(6 + panel); }
 
   // Vector registers, by role.
-  static Xbyak::Zmm b_norm(int panel) { return Xbyak::Zmm(panel); }
-  static Xbyak::Zmm b_unit(int panel) { return Xbyak::Zmm(2 + panel); }
+  static Xbyak::Zmm b_norm(std::size_t segment, int panel) {
+    return Xbyak::Zmm(2 * static_cast<int>(segment) + panel);
+  }
+  static Xbyak::Zmm b_unit(int panel) { return Xbyak::Zmm(16 + panel); }
   static Xbyak::Zmm below(int chain) {
     return Xbyak::Zmm(4 + chain);
   }  // 4 chains; sign bits: |c| < threshold
   static Xbyak::Zmm magnitude(int chain) { return Xbyak::Zmm(8 + chain); }
-  const Xbyak::Zmm unit = zmm12, norm = zmm13, threshold = zmm14, zero = zmm15, magnitude_mask = zmm16;
+  static Xbyak::Zmm norm(std::size_t segment) { return Xbyak::Zmm(13 + static_cast<int>(segment)); }
+  const Xbyak::Zmm unit = zmm12, threshold = zmm15, magnitude_mask = zmm18, zero = zmm19;
   const Xbyak::Opmask unfit = k1, all_below = k2;
 
   // General registers, by role.
-  const Xbyak::Reg64 args = rdi, a = rsi, b = rdx, acc = rcx, acc_1 = r8, row_tiles_left = r9, bounds = r10,
-                     upcoming = r11;
-  const Xbyak::Reg64 refused_flag = rbx, a_0 = r12, a_1 = r13, b_row = r14, half_steps_left = r15,
-                     row_bytes = rax;
+  const Xbyak::Reg64 args = rdi, a = rsi, b = rdx, acc = rcx, acc_1 = r8, row_tiles_left = r9,
+                     row_offset = r10, upcoming = r11;
+  const Xbyak::Reg64 pending = rbx, a_0 = r12, a_1 = r13, b_row = r14, half_steps_left = r15, row_bytes = rax;
+  // Before the products, in the same registers.
+  Xbyak::Reg64 bound_row(std::size_t segment) const { return segment == 0 ? a_0 : a_1; }
+  const Xbyak::Reg64 bound_stride = half_steps_left;
 
   void fetch_ahead();
 
-  // Stack: thresholds [panel][row tile][16], then the upcoming codes of two panels, accumulators, outputs.
-  static constexpr int kThresholdBytes = 4 * 64, kAcc = 2, kOutputs = 3;
+  // Stack: thresholds [panel][row tile][16], then the upcoming codes of two panels.
+  static constexpr int kThresholdBytes = 4 * 64;
   Xbyak::Address upcoming_of(int turn) { return qword[rsp + kThresholdBytes + 8 * turn]; }
   Xbyak::Address threshold_of(int panel, int row_tile) { return zword[rsp + 64 * (2 * panel + row_tile)]; }
   Xbyak::Address threshold_of(int panel, int row_tile, int row) {

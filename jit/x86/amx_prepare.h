@@ -20,6 +20,7 @@ class AmxPrepareGenerator : public X86Generator {
   void step();
   void decode_half(int half);
   void bound_step();
+  void last_place_of_scales();
   void end_segment();
   void sum_lanes(const Xbyak::Ymm& x);
   void to_norm(const Xbyak::Xmm& x);
@@ -40,7 +41,7 @@ class AmxPrepareGenerator : public X86Generator {
   const Xbyak::Ymm square_table = ymm16, low = ymm18, high = ymm19, zero = ymm20, square_sum = ymm21;
   const Xbyak::Ymm scale = ymm22, exponent = ymm23, smallest = ymm24, largest = ymm25, scratch = ymm26;
   const Xbyak::Xmm scale_dwords = xmm27, unit_exponent = xmm28;
-  const Xbyak::Ymm reach_sum = ymm29, step_smallest = ymm30, spread = ymm31;
+  const Xbyak::Ymm reach_sum = ymm29, step_last = ymm30, spread = ymm31, lowest = ymm13, other_bits = ymm14;
   const Xbyak::Opmask nonzero = k1, never = k2, other = k3;
 
   // General registers, by role.
@@ -55,7 +56,7 @@ class AmxPrepareGenerator : public X86Generator {
       exponent_bias_;
   Xbyak::Label square_table_, scale_dwords_, nibble_mask_, magnitude_bits_, two_120_, minus_6_, nan_scale_,
       limit_, minus_limit_, infinity_, half_up_, infinity_f32_, minus_2_, minus_127_, no_unit_;
-  Xbyak::Label last_place_, spread_, lowest_unit_, one_;
+  Xbyak::Label f64_2_, f64_11_, fraction_bits_, hidden_bit_, spread_, lowest_unit_, one_;
 };
 
 }  // namespace fourge::jit

@@ -45,7 +45,7 @@ void AmxStepsGenerator::row_tile_loop() {
   L(next_tile);
   mov(panel_args, tile_index);
   shr(panel_args, 1);
-  add(panel_args, ptr[args + offsetof(AmxStepsArgs, chosen)]);
+  add(panel_args, ptr[args + offsetof(AmxStepsArgs, pending)]);
   cmp(byte[panel_args], 0);
   je(passed_over, T_NEAR);
   mov(saved(1), acc);
