@@ -165,6 +165,24 @@ class AmxRun {
     std::int64_t c, index, steps;
     bool first;  // the chains start here, from zero
   };
+  // Of a column block's two panels over one segment.
+  struct ColumnBounds {
+    float norm[2], unit[2], reach[2], emax[2], emin[2];
+  };
+  // Consecutive segments with their B tiles.
+  struct Run {
+    std::int64_t count;
+    std::array<Segment, kRunSegments> segments;
+    std::array<ColumnBounds, kRunSegments> bounds;
+    const std::uint8_t* tiles;
+
+    Run part(std::int64_t first, std::int64_t end) const {
+      Run out{end - first, {}, {}, tiles + first * kSegmentTileBytes};
+      std::copy(segments.begin() + first, segments.begin() + end, out.segments.begin());
+      std::copy(bounds.begin() + first, bounds.begin() + end, out.bounds.begin());
+      return out;
+    }
+  };
   struct Counts {
     std::int64_t general = 0, segment = 0;
   };
@@ -270,11 +288,6 @@ class AmxRun {
     return reinterpret_cast<const PanelCertificate*>(packed_ + streams_.certificates_offset) + index;
   }
 
-  // The bounds of a column block's two panels over one segment.
-  struct ColumnBounds {
-    float norm[2], unit[2], reach[2], emax[2], emin[2];
-  };
-
   ColumnBounds column_bounds(const Block& block, const Segment& segment) const {
     constexpr float kInfinity = std::numeric_limits<float>::infinity();
     ColumnBounds bounds;
@@ -301,31 +314,40 @@ class AmxRun {
     return bounds;
   }
 
-  // All rows of the block by the 32 columns of c: runs of segments where theorem 2 certifies them, then what
-  // is left segment by segment, then step by step.
+  // All rows of the block by the 32 columns of c.
   void column_block(const Block& block, std::int64_t c, std::uint8_t* b_tiles, Counts& counts) {
     if (block.step == 0 && spec_.accumulate) read_accumulators(block, c);
     const std::int64_t segments = segments_of(block.steps);
     for (std::int64_t index = 0; index < segments; index += kRunSegments) {
-      const std::int64_t count = std::min(kRunSegments, segments - index);
-      Segment run[kRunSegments];
-      ColumnBounds bounds[kRunSegments];
-      for (std::int64_t s = 0; s < count; ++s) {
-        run[s] = segment_of(block, c, index + s);
-        bounds[s] = column_bounds(block, run[s]);
-        decode_panels(block, run[s], b_tiles + s * kSegmentTileBytes);
+      Run run{};
+      run.count = std::min(kRunSegments, segments - index);
+      run.tiles = b_tiles;
+      for (std::int64_t s = 0; s < run.count; ++s) {
+        const auto i = static_cast<std::size_t>(s);
+        run.segments[i] = segment_of(block, c, index + s);
+        run.bounds[i] = column_bounds(block, run.segments[i]);
+        decode_panels(block, run.segments[i], b_tiles + s * kSegmentTileBytes);
       }
       Pending pending{};
       std::fill_n(pending.begin(), pairs_of(block), std::uint8_t{1});
-      multiply_run(block, run, bounds, count, b_tiles, pending, counts);
-      for (std::int64_t s = 0; s < count && any(pending); ++s) {
-        Pending of_segment = pending;
-        const std::uint8_t* tiles = b_tiles + s * kSegmentTileBytes;
-        if (count > 1) multiply_run(block, run + s, bounds + s, 1, tiles, of_segment, counts);
-        if (any(of_segment)) counts.general += step_by_step(block, run[s], bounds[s], tiles, of_segment);
-      }
+      multiply(block, run, pending, counts);
     }
     if (block.step + block.steps == plan_.steps) write_outputs(block, c);
+  }
+
+  // In one go where theorem 2 certifies the whole run; what is left in halves; single segments step by step.
+  void multiply(const Block& block, const Run& run, Pending& pending, Counts& counts) {
+    multiply_run(block, run, pending, counts);
+    if (!any(pending)) return;
+    if (run.count == 1) {
+      counts.general += step_by_step(block, run, pending);
+      return;
+    }
+    const std::int64_t half = (run.count + 1) / 2;
+    for (const auto& [first, end] : {std::pair{std::int64_t{0}, half}, std::pair{half, run.count}}) {
+      Pending of_half = pending;
+      multiply(block, run.part(first, end), of_half, counts);
+    }
   }
 
   Segment segment_of(const Block& block, std::int64_t c, std::int64_t index) const {
@@ -337,67 +359,82 @@ class AmxRun {
     return tiles_ + segment.index * kSegmentSteps * kHalfSteps * kTileBytes;
   }
 
-  // One or two segments in tiles, for the pairs of row tiles that are certified over all of it.
-  void multiply_run(const Block& block, const Segment* run, const ColumnBounds* bounds_of_b,
-                    std::int64_t count, const std::uint8_t* b_tiles, Pending& pending, Counts& counts) {
-    if (!may_try_segments(bounds_of_b, count)) return;
-    const Segment& last = run[count - 1];
+  // The run in tiles, for the pairs of row tiles that are certified over all of it.
+  void multiply_run(const Block& block, const Run& run, Pending& pending, Counts& counts) {
+    if (!may_try(run)) return;
+    const Segment& last = run.segments[static_cast<std::size_t>(run.count - 1)];
     const Pending before = pending;
     AmxBlockArgs args{};
-    args.a = a_tiles(run[0]);
+    args.a = a_tiles(run.segments[0]);
     args.a_stride = block.steps * kHalfSteps * kTileBytes;
-    args.b = b_tiles;
+    args.b = run.tiles;
     args.acc = accumulators(2 * last.c);
     args.acc_stride = plan_.mc * 64;
     args.row_tiles = block.row_tiles();
-    for (std::int64_t s = 0; s < kRunSegments; ++s) {
-      args.bounds[s] = bounds(run[std::min(s, count - 1)].index);
-      if (s < count) {
-        args.half_steps += run[s].steps * kHalfSteps;
-        std::copy_n(bounds_of_b[s].norm, 2, args.b_norm[s]);
-      }
+    std::copy_n(run.bounds[0].unit, 2, args.b_unit);
+    for (std::size_t s = 0; s < kRunSegments; ++s) {
+      const bool of_run = static_cast<std::int64_t>(s) < run.count;
+      args.bounds[s] = bounds((of_run ? run.segments[s] : last).index);
+      if (!of_run) continue;
+      args.half_steps += run.segments[s].steps * kHalfSteps;
+      std::copy_n(run.bounds[s].norm, 2, args.b_norm[s]);
+      for (int side = 0; side < 2; ++side)
+        args.b_unit[side] = std::min(args.b_unit[side], run.bounds[s].unit[side]);
     }
-    for (int side = 0; side < 2; ++side)
-      args.b_unit[side] = std::min(bounds_of_b[0].unit[side], bounds_of_b[count - 1].unit[side]);
     args.bound_stride = bound_stride();
-    fetch_ahead(block, last, args);
+    fetch_ahead(block, run, args);
     args.pending = pending.data();
-    args.first = run[0].first ? 1 : 0;
+    args.first = run.segments[0].first ? 1 : 0;
     kernels_.block.entry<AmxBlockFunction>()(&args);
     for (std::int64_t pair = 0; pair < pairs_of(block); ++pair) {
       if (before[static_cast<std::size_t>(pair)] == pending[static_cast<std::size_t>(pair)]) continue;
       const std::int64_t rows = std::min<std::int64_t>(2 * kTileRows, block.rows - 2 * kTileRows * pair);
-      for (std::int64_t s = 0; s < count; ++s) counts.segment += rows * run[s].steps * panels_of(last.c);
+      counts.segment += rows * args.half_steps / kHalfSteps * panels_of(last.c);
     }
   }
 
-  // The packed codes behind the run.
-  void fetch_ahead(const Block& block, const Segment& last, AmxBlockArgs& args) {
+  // The packed codes behind the run and, spread over the runs of the block, the accumulators of the next
+  // column block and, at the last steps, the outputs of this one.
+  void fetch_ahead(const Block& block, const Run& run, AmxBlockArgs& args) {
+    const Segment& last = run.segments[static_cast<std::size_t>(run.count - 1)];
     for (std::int64_t side = 0; side < 2; ++side) {
       const std::int64_t next = step_index(block, last, std::min(side, panels_of(last.c) - 1)) + last.steps;
       args.upcoming[side] = packed_ + next * kPanelCodeBytes;
     }
+    const std::int64_t done =
+        run.segments[0].index * pairs_of(block) * kSegmentSteps * kHalfSteps;  // rounds of K = 32
+    const auto* acc = reinterpret_cast<const std::uint8_t*>(args.acc);
+    args.upcoming_acc = acc + 2 * args.acc_stride + done % (2 * plan_.mc) * 128;
+    args.upcoming_d = acc;
+    if (block.step + block.steps != plan_.steps) return;
+    const std::int64_t stride =
+        (operands_.d_stride != 0 ? operands_.d_stride : spec_.n) * bytes_of(spec_.output);
+    args.upcoming_d = static_cast<const std::uint8_t*>(operands_.d) +
+                      (block.row + done % block.rows) * stride +
+                      2 * last.c * kPanelCols * bytes_of(spec_.output);
+    args.upcoming_d_stride = stride;
   }
 
   // Theorem 2 needs chains that start from zero, and tiles flush a given C that is subnormal; without
   // certificates they still need scales that they can hold.
-  bool may_try_segments(const ColumnBounds* bounds, std::int64_t count) const {
+  bool may_try(const Run& run) const {
     if (spec_.accumulate) return false;
-    if (exact()) return true;
-    return std::all_of(bounds, bounds + count, [](const ColumnBounds& b) {
-      return std::isfinite(b.reach[0]) && std::isfinite(b.reach[1]);
-    });
+    return exact() ||
+           std::all_of(run.bounds.begin(), run.bounds.begin() + run.count, [](const ColumnBounds& b) {
+             return std::isfinite(b.reach[0]) && std::isfinite(b.reach[1]);
+           });
   }
 
   // Pairs of row tiles that are not certified over the segment: step by step on tiles, and rows that are not
   // certified there either on the AVX-512 kernel, which certifies single vectors or takes the general path.
-  std::int64_t step_by_step(const Block& block, const Segment& segment, const ColumnBounds& bounds_of_b,
-                            const std::uint8_t* b_tiles, const Pending& pending) {
+  std::int64_t step_by_step(const Block& block, const Run& run, const Pending& pending) {
+    const Segment& segment = run.segments[0];
+    const ColumnBounds& bounds_of_b = run.bounds[0];
     std::uint16_t refused[kMaxRows / kTileRows][2];
     AmxStepsArgs args{};
     args.a = a_tiles(segment);
     args.a_stride = block.steps * kHalfSteps * kTileBytes;
-    args.b = b_tiles;
+    args.b = run.tiles;
     args.acc = accumulators(2 * segment.c);
     args.acc_stride = plan_.mc * 64;
     args.row_tiles = block.row_tiles();
@@ -531,7 +568,7 @@ class AmxGemm final : public GemmKernel {
 
   KernelCode code() const override {
     const bool fast = spec_.numerics == Numerics::fast;
-    return {gemm_kernel_name(spec_, "32x32x256", fast ? "amx_bf16_fast" : "amx_bf16"),
+    return {gemm_kernel_name(spec_, "32x32x512", fast ? "amx_bf16_fast" : "amx_bf16"),
             "amx",
             fast ? "fast" : std::string("bit_exact(") + tensor_core_model(spec_.format) + ")",
             kernels_->block.bytes(),
@@ -544,7 +581,7 @@ class AmxGemm final : public GemmKernel {
     return "mc " + std::to_string(plan.mc) + ", kc " + std::to_string(plan.kc * kStepK) + ": A tiles " +
            std::to_string(plan.mc * plan.kc * kStepK * 2 / 1024) + " KiB in half of the L2 cache (" +
            std::to_string(host_caches().l2 / 1024) +
-           " KiB); B tiles of 32 columns by K 256, 16 KiB, in L1; threads share " +
+           " KiB); B tiles of 32 columns by K 512, 32 KiB, in L1; threads share " +
            std::to_string(plan.column_blocks) + " column blocks";
   }
   const char* layout() const override { return panels_->layout(); }

@@ -28,8 +28,8 @@ namespace fourge::jit {
 inline constexpr int kTileRows = 16;
 inline constexpr std::int64_t kTileBytes = 1024;
 inline constexpr std::int64_t kHalfSteps = 2;  // tiles along K in a step
-// A block's accumulators stay in tiles over a run of segments: K = 256.
-inline constexpr std::int64_t kRunSegments = 2;
+// A block's accumulators stay in tiles over a run of segments: K = 512, whose B tiles, 32 KiB, stay in L1.
+inline constexpr std::int64_t kRunSegments = 4;
 inline constexpr std::int64_t kRunSteps = kRunSegments * kSegmentSteps;
 
 // Emax <= u_A + u_B + 35 in every step: each side may spread over half of that.
@@ -65,7 +65,7 @@ struct AmxDecodeArgs {
 };
 using AmxDecodeFunction = void (*)(const AmxDecodeArgs*);
 
-/// acc += A B over a run of one or two segments, for pairs of row tiles by 32 columns, where theorem 2
+/// acc += A B over a run of segments, for pairs of row tiles by 32 columns, where theorem 2
 /// certifies.
 struct AmxBlockArgs {
   const std::uint8_t* a;  // tiles of row tile 0; row tiles a_stride bytes apart
@@ -75,12 +75,16 @@ struct AmxBlockArgs {
   std::int64_t acc_stride;
   std::int64_t row_tiles;   // >= 1
   std::int64_t half_steps;  // >= 1
-  // By segment, [bound][row_tiles * 16]. A run of one names it twice, with norms of zero the second time.
+  // By segment, [bound][row_tiles * 16]. A shorter run names its last again, with norms of zero.
   const float* bounds[kRunSegments];
   std::int64_t bound_stride;
   float b_norm[kRunSegments][2];    // of each panel: the largest norm,
   float b_unit[2];                  // the smallest unit of the run
-  const std::uint8_t* upcoming[2];  // packed codes of the next segment, by panel: fetched into L2 on the way
+  const std::uint8_t* upcoming[2];  // packed codes of the next run, by panel: fetched into L2 on the way
+  // Lines to come, two for every round of K = 32: accumulators of the next column block, outputs of this one.
+  const std::uint8_t* upcoming_acc;
+  const std::uint8_t* upcoming_d;
+  std::int64_t upcoming_d_stride;
   std::uint8_t*
       pending;         // [ceil(row_tiles / 2)]: pairs that are 0 are passed over; 0 where certified and done
   std::int32_t first;  // 1: acc counts as zero and is not read

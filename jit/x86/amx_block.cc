@@ -42,6 +42,10 @@ void AmxBlockGenerator::load_arguments() {
     mov(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming) + 8 * static_cast<std::size_t>(panel)]);
     mov(upcoming_of(panel), upcoming);
   }
+  mov(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming_acc)]);
+  mov(upcoming_of(kAcc), upcoming);
+  mov(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming_d)]);
+  mov(upcoming_of(kOutputs), upcoming);
   mov(pending, ptr[args + offsetof(AmxBlockArgs, pending)]);
   mov(row_bytes, 64);
   vpbroadcastd(magnitude_mask, ptr[rip + magnitude_mask_]);
@@ -102,7 +106,8 @@ void AmxBlockGenerator::thresholds(int row_tiles, const Label& refused) {
   for (int t = 0; t < row_tiles; ++t) {
     const auto offset = static_cast<std::size_t>(64 * t);
     vmovups(unit, ptr[bound_row(0) + bound_stride + offset]);
-    vminps(unit, unit, ptr[bound_row(1) + bound_stride + offset]);
+    for (std::size_t s = 1; s < kRunSegments; ++s)
+      vminps(unit, unit, ptr[bound_row(s) + bound_stride + offset]);
     for (std::size_t s = 0; s < kRunSegments; ++s) vmovups(norm(s), ptr[bound_row(s) + offset]);
     for (int panel = 0; panel < 2; ++panel) {
       vmulps(threshold, unit, b_unit(panel));
@@ -121,7 +126,8 @@ void AmxBlockGenerator::check_reach(int row_tiles, const Label& refused) {
   for (int t = 0; t < row_tiles; ++t) {
     const auto offset = static_cast<std::size_t>(64 * t);
     vmovups(reach, ptr[bound_row(0) + 2 * bound_stride + offset]);
-    vmaxps(reach, reach, ptr[bound_row(1) + 2 * bound_stride + offset]);
+    for (std::size_t s = 1; s < kRunSegments; ++s)
+      vmaxps(reach, reach, ptr[bound_row(s) + 2 * bound_stride + offset]);
     vcmpps(unfit, reach, pool_word(infinity_), 0);
     kortestw(unfit, unfit);
     jnz(refused, T_NEAR);
@@ -156,8 +162,9 @@ void AmxBlockGenerator::load_accumulators(int row_tiles) {
   }
 }
 
-// K = 32 a round: 4 tile loads (64 loads on p23: 32 cycles) under 4 TDPBF16PS (64 TMUL cycles). The two
-// panels' upcoming codes are fetched in turn, a line a round.
+// K = 32 a round: 4 tile loads (64 loads on p23: 32 cycles) under 4 TDPBF16PS (64 TMUL cycles). A streams
+// from L2, 2 KiB a round, past L1 (tileloaddt1), where B stays. The two panels' upcoming codes are fetched in
+// turn, a line a round.
 void AmxBlockGenerator::multiply(int row_tiles) {
   Label next;
   mov(a_0, a);
@@ -168,12 +175,12 @@ void AmxBlockGenerator::multiply(int row_tiles) {
   align(32);
   L(next);
   tileloadd(b_tile(0), ptr[b_row + row_bytes]);
-  tileloadd(a_tile(0), ptr[a_0 + row_bytes]);
+  tileloaddt1(a_tile(0), ptr[a_0 + row_bytes]);
   tdpbf16ps(acc_tile(0, 0), a_tile(0), b_tile(0));
   tileloadd(b_tile(1), ptr[b_row + row_bytes + kTileBytes]);
   tdpbf16ps(acc_tile(0, 1), a_tile(0), b_tile(1));
   if (row_tiles == 2) {
-    tileloadd(a_tile(1), ptr[a_1 + row_bytes]);
+    tileloaddt1(a_tile(1), ptr[a_1 + row_bytes]);
     tdpbf16ps(acc_tile(1, 0), a_tile(1), b_tile(0));
     tdpbf16ps(acc_tile(1, 1), a_tile(1), b_tile(1));
     add(a_1, kTileBytes);
@@ -189,12 +196,20 @@ void AmxBlockGenerator::multiply(int row_tiles) {
   mov(upcoming_of(1), a_0);
 }
 
-// A line a round of the packed codes to come, from memory towards L2.
+// What the next calls will touch first, from L3 or memory towards L2: five lines a round.
 void AmxBlockGenerator::fetch_ahead() {
   mov(upcoming, upcoming_of(0));
   prefetcht1(ptr[upcoming]);
   add(upcoming, 64);
   mov(upcoming_of(0), upcoming);
+  mov(upcoming, upcoming_of(kAcc));
+  for (int line = 0; line < 2; ++line) prefetcht1(ptr[upcoming + 64 * line]);
+  add(upcoming, 128);
+  mov(upcoming_of(kAcc), upcoming);
+  mov(upcoming, upcoming_of(kOutputs));
+  for (int line = 0; line < 2; ++line) prefetcht1(ptr[upcoming + 64 * line]);
+  add(upcoming, ptr[args + offsetof(AmxBlockArgs, upcoming_d_stride)]);
+  mov(upcoming_of(kOutputs), upcoming);
 }
 
 void AmxBlockGenerator::store_accumulators(int row_tiles) {
@@ -221,16 +236,18 @@ void AmxBlockGenerator::emit_constant_pool() {
 }
 
 KernelNotes AmxBlockGenerator::notes() const {
-  return {{{"tmm0..3", "accumulators: 2 row tiles x 2 panels"},
-           {"tmm4..5, tmm6..7", "A tiles, B tiles"},
-           {"zmm0..3, zmm16..17", "B's norms by segment and panel, units by panel"},
-           {"zmm4..7", "sign bits: |c| below its threshold so far"},
-           {"rsi, rdx, rcx, r8", "A, B, accumulators of panels 0 and 1"}},
-          certified_
-              ? "32 x 32 outputs, K 256: 32 TDPBF16PS = 512 TMUL cycles; certificate 192 uops on p05 = 96 "
-                "cycles;\n"
-                "accumulators 64 loads + 64 stores"
-              : "32 x 32 outputs, K 256: 32 TDPBF16PS = 512 TMUL cycles; accumulators 64 loads + 64 stores"};
+  return {
+      {{"tmm0..3", "accumulators: 2 row tiles x 2 panels"},
+       {"tmm4..5, tmm6..7", "A tiles, B tiles"},
+       {"zmm24..31, zmm16..17", "B's norms by segment and panel, units by panel"},
+       {"zmm4..7", "sign bits: |c| below its threshold so far"},
+       {"rsi, rdx, rcx, r8", "A, B, accumulators of panels 0 and 1"}},
+      certified_
+          ? "32 x 32 outputs, K 512: 64 TDPBF16PS = 1,024 TMUL cycles; certificate 192 uops on p05 = 96 "
+            "cycles;\n"
+            "A 32 KiB from L2 = 32 bytes a cycle, accumulators 64 lines in and out"
+          : "32 x 32 outputs, K 512: 64 TDPBF16PS = 1,024 TMUL cycles; A 32 KiB from L2 = 32 bytes a cycle,\n"
+            "accumulators 64 lines in and out"};
 }
 
 }  // namespace fourge::jit

@@ -1,6 +1,8 @@
 // acc += A B on AMX over a run of segments: exact where their certificates hold, or without certificates.
 #pragma once
 
+#include <array>
+
 #include "jit/asm/x86_generator.h"
 #include "jit/gemm/amx_operands.h"
 
@@ -38,14 +40,14 @@ class AmxBlockGenerator : public X86Generator {
 
   // Vector registers, by role.
   static Xbyak::Zmm b_norm(std::size_t segment, int panel) {
-    return Xbyak::Zmm(2 * static_cast<int>(segment) + panel);
+    return Xbyak::Zmm(24 + 2 * static_cast<int>(segment) + panel);
   }
   static Xbyak::Zmm b_unit(int panel) { return Xbyak::Zmm(16 + panel); }
   static Xbyak::Zmm below(int chain) {
     return Xbyak::Zmm(4 + chain);
   }  // 4 chains; sign bits: |c| < threshold
   static Xbyak::Zmm magnitude(int chain) { return Xbyak::Zmm(8 + chain); }
-  static Xbyak::Zmm norm(std::size_t segment) { return Xbyak::Zmm(13 + static_cast<int>(segment)); }
+  static Xbyak::Zmm norm(std::size_t segment) { return Xbyak::Zmm(20 + static_cast<int>(segment)); }
   const Xbyak::Zmm unit = zmm12, threshold = zmm15, magnitude_mask = zmm18, zero = zmm19;
   const Xbyak::Opmask unfit = k1, all_below = k2;
 
@@ -54,13 +56,15 @@ class AmxBlockGenerator : public X86Generator {
                      row_offset = r10, upcoming = r11;
   const Xbyak::Reg64 pending = rbx, a_0 = r12, a_1 = r13, b_row = r14, half_steps_left = r15, row_bytes = rax;
   // Before the products, in the same registers.
-  Xbyak::Reg64 bound_row(std::size_t segment) const { return segment == 0 ? a_0 : a_1; }
+  Xbyak::Reg64 bound_row(std::size_t segment) const {
+    return std::array{a_0, a_1, b_row, upcoming}.at(segment);
+  }
   const Xbyak::Reg64 bound_stride = half_steps_left;
 
   void fetch_ahead();
 
-  // Stack: thresholds [panel][row tile][16], then the upcoming codes of two panels.
-  static constexpr int kThresholdBytes = 4 * 64;
+  // Stack: thresholds [panel][row tile][16], then the upcoming codes of two panels, accumulators, outputs.
+  static constexpr int kThresholdBytes = 4 * 64, kAcc = 2, kOutputs = 3;
   Xbyak::Address upcoming_of(int turn) { return qword[rsp + kThresholdBytes + 8 * turn]; }
   Xbyak::Address threshold_of(int panel, int row_tile) { return zword[rsp + 64 * (2 * panel + row_tile)]; }
   Xbyak::Address threshold_of(int panel, int row_tile, int row) {

@@ -199,6 +199,7 @@ TEST_F(AmxTest, BlocksAreCertifiedExactlyBelowTheThreshold) {
   alignas(64) std::array<float, 2 * 32 * 16> acc{};
   std::array<std::array<float, kRowBounds * 32>, kRunSegments> bounds{};
   std::uint8_t pending = 0;
+  constexpr std::array<float, kRunSegments> kNorms{3, 2, 1, 1.5f}, kNormsOfB{5, 7, 2, 4};
   a[0] = b[0] = bf16_of(1.0f);
   AmxBlockArgs args{};
   args.a = reinterpret_cast<const std::uint8_t*>(a.data()), args.a_stride = 2 * kTileBytes;
@@ -208,22 +209,22 @@ TEST_F(AmxTest, BlocksAreCertifiedExactlyBelowTheThreshold) {
   for (std::size_t s = 0; s < kRunSegments; ++s) args.bounds[s] = bounds[s].data();
   args.bound_stride = 32 * 4;
   args.pending = &pending;
-  args.upcoming[0] = args.upcoming[1] = args.a;
+  args.upcoming[0] = args.upcoming[1] = args.upcoming_acc = args.upcoming_d = args.a;
   std::mt19937 rng(32);
   for (int trial = 0; trial < 400; ++trial) {
     for (std::size_t s = 0; s < kRunSegments; ++s) {
-      std::fill_n(bounds[s].begin(), 32, s == 0 ? 3.0f : 2.0f);  // norms
-      std::fill_n(bounds[s].begin() + 32, 32,
-                  std::ldexp(1.0f, s == 0 ? -4 : -5));  // units: the last is smaller
-      for (const int side : {0, 1}) args.b_norm[s][side] = s == 0 ? 5.0f : 7.0f;
+      std::fill_n(bounds[s].begin(), 32, kNorms[s]);
+      std::fill_n(bounds[s].begin() + 32, 32, std::ldexp(1.0f, s == 2 ? -5 : -4));  // units
+      for (const int side : {0, 1}) args.b_norm[s][side] = kNormsOfB[s];
     }
     args.b_unit[0] = args.b_unit[1] = std::ldexp(1.0f, -3);
-    const auto lane = static_cast<std::size_t>(rng() % acc.size()), row = lane / 16 % 32, segment = rng() % 2;
+    const auto lane = static_cast<std::size_t>(rng() % acc.size()), row = lane / 16 % 32,
+               segment = rng() % kRunSegments;
     const std::size_t panel = lane / 512;
     acc.fill(-1024.0f);
     pending = 1;
     bool certified = true;
-    const float threshold = 65536.0f - 15.0f - 14.0f;  // 2^24 2^-5 2^-3 - 3 * 5 - 2 * 7
+    const float threshold = 65536.0f - 15.0f - 14.0f - 2.0f - 6.0f;  // 2^24 2^-5 2^-3 - sum of norms
     switch (trial % 6) {
       case 0:  // the accumulator on both sides
         certified = trial % 2 == 0;
@@ -232,7 +233,7 @@ TEST_F(AmxTest, BlocksAreCertifiedExactlyBelowTheThreshold) {
         break;
       case 1:  // norms that leave nothing, or just less
         certified = trial % 2 == 0;
-        bounds[segment][row] = 65536.0f / (segment == 0 ? 5 : 7) * (certified ? 0.5f : 1.0f);
+        bounds[segment][row] = 65536.0f / kNormsOfB[segment] * (certified ? 0.5f : 1.0f);
         break;
       case 2:  // a row or a panel that is never certified
         certified = false;
