@@ -112,4 +112,18 @@ struct AmxStepsArgs {
 };
 using AmxStepsFunction = void (*)(AmxStepsArgs*);
 
+/// D = alpha * acc + bias for up to 32 columns.
+struct AmxOutputArgs {
+  const float* acc;  // [panels][rows][16], panels acc_stride bytes apart
+  std::int64_t acc_stride;
+  std::int64_t rows;  // >= 1
+  void* d;            // row 0 of the first column; rows d_stride bytes apart
+  std::int64_t d_stride;
+  const float* bias;    // [columns], read when the kernel has a bias
+  std::int32_t panels;  // 1 or 2
+  float alpha;
+  std::uint16_t columns[2];  // by panel: mask of valid columns
+};
+using AmxOutputFunction = void (*)(const AmxOutputArgs*);
+
 }  // namespace fourge::jit
