@@ -46,6 +46,7 @@ class ExactVnniGenerator : public X86Generator {
   void general_path();
   void wide_path();
   void scale_exponents();
+  void scale_exponent_of_row();
   void largest_exponent();
   void align_and_sum();
   void normalise();
@@ -89,9 +90,9 @@ class ExactVnniGenerator : public X86Generator {
 
   ExactVnniSpec spec_;
   Xbyak::Label code_table_, dot_start_, start_factor_, nibble_mask_, magnitude_mask_, bound_width_,
-      minus_126_, minus_6_, exponent_limit_, f32_35_;
-  Xbyak::Label sign_, zero_, nan_, nan_scale_, minus_2_, nan_exponent_, unit_255_, unit_127_, shift_33_,
-      two_120_, low_bits_, one_, half_ulp_;
+      minus_126_, minus_6_, exponent_limit_, safe_exponent_, f32_35_;
+  Xbyak::Label sign_, zero_, nan_, nan_scale_, minus_2_, nan_exponent_, unit_255_, unit_127_, two_, two_120_,
+      low_bits_, one_, half_ulp_;
 };
 
 }  // namespace fourge::jit

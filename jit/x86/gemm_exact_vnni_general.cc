@@ -12,7 +12,7 @@ using Xbyak::Zmm;
 // numerics.md 4.2 for every input: align to the largest exponent, truncate, add as integers, round toward
 // zero.
 //
-//   p05: 16 dots + 11 exponents + 12 scaling + 17 align and sum + 13 normalise = 76 for nvfp4 -> 38 cycles
+//   p05: 16 dots + 12 exponents + 18 scaling + 28 truncate and sum + 8 normalise = 82 for nvfp4 -> 41 cycles
 void ExactVnniGenerator::general_path() {
   inc(general_count);
   scale_exponents();
@@ -75,21 +75,25 @@ void ExactVnniGenerator::scale_exponents() {
   L(ready);
 }
 
-// t0 <- Emax - 35; special_lanes: a NaN scale or c infinite or NaN; nan_scale_lanes: a NaN scale.
+// t1 <- the largest exponent of the products' scales.
+void ExactVnniGenerator::scale_exponent_of_row() {
+  for (int g = 0; g < kGroups; ++g) {
+    const Zmm& e = g == 0 ? t1 : t2;
+    vmovaps(e, b_exponent(scale_of(g)));
+    vaddps(e, e, a_field(offsetof(ActivationStep, exponent), g));
+    if (g > 0) vmaxps(t1, t1, t2);
+  }
+}
+
+// t0 <- Emax - 35; special_lanes: a result that might overflow, a NaN scale, or c infinite or NaN.
 // vmaxps returns its second source when either is NaN, so a NaN exponent of c survives.
 void ExactVnniGenerator::largest_exponent() {
-  for (int g = 0; g < kGroups; ++g) {
-    const Zmm& e = g == 0 ? t0 : t1;
-    vbroadcastss(e, ptr[a_row + offsetof(ActivationStep, exponent) + 4 * g]);
-    vaddps(e, e, b_exponent(scale_of(g)));
-    if (g > 0) vmaxps(t0, t0, t1);
-  }
-  vcmpps(nan_scale_lanes, t0, pool_word(exponent_limit_), 14);  // >
-  vgetexpps(t1, c);
+  scale_exponent_of_row();
+  vgetexpps(t0, c);
   vbroadcastss(t2, ptr[rip + minus_126_]);
-  vmaxps(t1, t2, t1);
-  vmaxps(t0, t0, t1);
-  vcmpps(special_lanes, t0, pool_word(exponent_limit_), 6);  // not <=
+  vmaxps(t0, t2, t0);
+  vmaxps(t0, t1, t0);
+  vcmpps(special_lanes, t0, pool_word(safe_exponent_), 6);  // not <=
   vsubps(t0, t0, pool_word(f32_35_));
 }
 
@@ -101,18 +105,16 @@ void ExactVnniGenerator::align_and_sum() {
   vmovaps(aligned(), sum);
   vcvttps2qq(t2, aligned_half(0));
   vcvttps2qq(t3, aligned_half(1));
+  if (!ue4m3()) vsubps(t1, t1, pool_word(two_));  // dots are in units of 2^-2
   for (int g = 0; g < kGroups; ++g) {
-    vsubps(dot(g), dot(g), pool_word(dot_start_));
     if (ue4m3()) {  // V_g * 2^E_g: 20 significant bits
-      vmulps(dot(g), dot(g), b_scale(scale_of(g)));
+      vfmadd213ps(dot(g), b_scale(g), start_of(g));
       vmulps(dot(g), dot(g), a_field(offsetof(ActivationStep, scale), g));
       vscalefps(dot(g), dot(g), t1);
-    } else {  // the scales are powers of two beyond f32: shift by E_g - Emax + 33, dots being in units of
-              // 2^-2
-      vbroadcastss(sum, ptr[a_row + offsetof(ActivationStep, exponent) + 4 * g]);
-      vaddps(sum, sum, b_exponent(scale_of(g)));
-      vaddps(sum, sum, t1);
-      vsubps(sum, sum, pool_word(shift_33_));
+    } else {  // the scales are powers of two beyond f32: shift by E_g - Emax + 33
+      vsubps(dot(g), dot(g), pool_word(dot_start_));
+      vaddps(sum, t1, b_exponent(scale_of(g)));
+      vaddps(sum, sum, a_field(offsetof(ActivationStep, exponent), g));
       vscalefps(dot(g), dot(g), sum);
     }
     vmovaps(aligned(), dot(g));
@@ -124,25 +126,29 @@ void ExactVnniGenerator::align_and_sum() {
 }
 
 // sum <- RZ_f32(S * 2^(Emax - 35)). Rounding to 24 bits and then to the subnormal grid, both toward zero, is
-// one rounding toward zero. Beyond the largest finite value the result is infinity, which round-to-nearest
-// scaling gives exactly there; -0 becomes +0.
+// one rounding toward zero; -0 becomes +0.
 void ExactVnniGenerator::normalise() {
   const Ymm low(t2.getIdx()), high(t3.getIdx());
   vcvtqq2ps(low | T_rz_sae, t2);
   vcvtqq2ps(high | T_rz_sae, t3);
   vinsertf32x8(t2, t2, high, 1);
   vscalefps(sum | T_rz_sae, t2, t0);
-  vscalefps(t3 | T_rn_sae, t2, t0);
-  vfpclassps(accepted_lanes, t3, 0x18);  // +-infinity
-  vmovaps(sum | accepted_lanes, t3);
   vaddps(sum, sum, pool_word(zero_));
 }
 
+// Beyond the largest finite value the result is infinity, which scaling to nearest gives exactly there. NaN
+// scales and a NaN c give NaN; an infinite c stays.
 void ExactVnniGenerator::special_values() {
   Label none;
   kortestw(special_lanes, special_lanes);
   jz(none, T_NEAR);
+  vscalefps(t3 | T_rn_sae, t2, t0);
+  vfpclassps(accepted_lanes, t3, 0x18);  // +-infinity
+  vmovaps(sum | accepted_lanes, t3);
+  vcmpps(special_lanes, t0, pool_word(exponent_limit_), 6);  // not <=: a NaN scale, or c infinite or NaN
   vbroadcastss(sum | special_lanes, ptr[rip + nan_]);
+  scale_exponent_of_row();
+  vcmpps(nan_scale_lanes, t1, pool_word(exponent_limit_), 14);  // >
   vfpclassps(accepted_lanes, c, 0x18);
   kandnw(accepted_lanes, nan_scale_lanes, accepted_lanes);
   vmovaps(sum | accepted_lanes, c);
