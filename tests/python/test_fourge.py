@@ -186,6 +186,10 @@ class Arrays(unittest.TestCase):
         import torch
 
         x = torch.randn(3, 32)
+        shared = fourge.QuantizedMatrix("nvfp4", codes := torch.zeros(3, 16, dtype=torch.uint8),
+                                        torch.full((3, 2), 0x38, dtype=torch.uint8))
+        codes[0, 0] = 0x2  # no copy: what torch writes is what fourge reads
+        self.assertEqual(fourge.dequantize(shared)[0, 0], 1.0)
         np.testing.assert_array_equal(fourge.quantize(x).codes, fourge.quantize(x.numpy()).codes)
         wide = x.bfloat16()
         np.testing.assert_array_equal(fourge.quantize(wide).codes, fourge.quantize(wide.float().numpy()).codes)
