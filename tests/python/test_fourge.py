@@ -199,8 +199,8 @@ class Quantize(unittest.TestCase):
     def test_round_trip_through_every_rule(self):
         x = normal(32, 128)
         rules = {
-            "nvfp4": ["static_6", "static_4", "mse", "mae", "abs_max", "search", "sweep"],
-            "mxfp4": ["floor", "ceil", "even", "rceil", "static_6", "static_4", "shift", "search", "sweep"],
+            "nvfp4": ["static_6", "static_4", "mse", "mae", "abs_max", "search", "sweep", "quest"],
+            "mxfp4": ["floor", "ceil", "even", "rceil", "static_6", "static_4", "shift", "search", "sweep", "quest"],
         }
         for format, names in rules.items():
             for rule in names:
