@@ -46,12 +46,21 @@ Status take_spec(const fourge_gemm_spec* given, GemmSpec& spec) {
     return s;
   if (const Status s = take_output(c->output, spec.output); !s.ok()) return s;
   if (const Status s = take_flag(c->bias, "bias", spec.bias); !s.ok()) return s;
+  spec.blocking = {.mc = c->mc, .kc = c->kc};
   return take_flag(c->accumulate, "accumulate", spec.accumulate);
 }
 
 GemmOperands operands_of(const fourge_gemm_operands& c) {
   return {
       .c = c.c, .c_stride = c.c_stride, .bias = c.bias, .alpha = c.alpha, .d = c.d, .d_stride = c.d_stride};
+}
+
+fourge_status give_stats(fourge_gemm_stats* out, const RunStats& stats) {
+  if (out == nullptr) return FOURGE_OK;
+  return give(out,
+              fourge_gemm_stats{sizeof(fourge_gemm_stats), stats.vectors, stats.segment_vectors,
+                                stats.general_vectors},
+              "stats");
 }
 
 // Both kinds of activations.
@@ -64,12 +73,7 @@ fourge_status run_with(const fourge_gemm* gemm, const View& view, const fourge_p
   if (!given.ok()) return given.fail();
   RunStats counted;
   const Status status = gemm->operation.run(view, weights->weights, operands_of(*given), {threads}, &counted);
-  if (!status.ok()) return done(status);
-  if (stats == nullptr) return FOURGE_OK;
-  return give(stats,
-              fourge_gemm_stats{sizeof(fourge_gemm_stats), counted.vectors, counted.segment_vectors,
-                                counted.general_vectors},
-              "stats");
+  return status.ok() ? give_stats(stats, counted) : done(status);
 }
 
 fourge_status run(const fourge_gemm* gemm, const fourge_matrix* a, const fourge_packed_weights* weights,
@@ -89,6 +93,51 @@ fourge_status run_plain(const fourge_gemm* gemm, const fourge_plain* a, const fo
   const PlainView view{
       .data = plain->data, .rows = plain->rows, .cols = plain->cols, .stride = plain->stride};
   return run_with(gemm, view, weights, operands, threads, stats);
+}
+
+// `where` names the item.
+Status take_item(const fourge_gemm_batch_item* c, Activations activations, const std::string& where,
+                 GemmBatchItem& item) {
+  const Input<fourge_gemm_batch_item> given(c, FOURGE_GEMM_BATCH_ITEM_INIT, where.c_str());
+  if (!given.ok()) return given.failure();
+  item.m = given->m;
+  if (item.m == 0) return {};
+  if (activations == Activations::same) {
+    const Input<fourge_matrix> a(given->a, FOURGE_MATRIX_INIT, where.c_str());
+    if (!a.ok()) return a.failure();
+    if (const Status s = take_matrix(*a, where.c_str(), item.a); !s.ok()) return s;
+  } else {
+    const Input<fourge_plain> plain(given->plain, FOURGE_PLAIN_INIT, where.c_str());
+    if (!plain.ok()) return plain.failure();
+    item.plain = {.data = plain->data, .rows = plain->rows, .cols = plain->cols, .stride = plain->stride};
+  }
+  if (given->weights == nullptr) return {Error::kBadArgument, "null weights", where};
+  item.weights = &given->weights->weights;
+  const Input<fourge_gemm_operands> operands(given->operands, FOURGE_GEMM_OPERANDS_INIT, where.c_str());
+  if (!operands.ok()) return operands.failure();
+  item.operands = operands_of(*operands);
+  return {};
+}
+
+fourge_status run_batch(const fourge_gemm* gemm, const fourge_gemm_batch_item* items, std::int64_t count,
+                        std::int32_t threads, fourge_gemm_stats* stats) {
+  if (gemm == nullptr || (items == nullptr && count != 0))
+    return fail(Error::kBadArgument, "null pointer", gemm == nullptr ? "gemm" : "items");
+  if (count < 0) return fail(Error::kBadArgument, "expected a count of at least 0", "items");
+  const std::size_t stride = count == 0 ? 0 : items->struct_size;
+  std::vector<GemmBatchItem> batch(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto* item = reinterpret_cast<const fourge_gemm_batch_item*>(
+        reinterpret_cast<const std::uint8_t*>(items) + i * stride);
+    const std::string where = "item " + std::to_string(i);
+    if (item->struct_size != stride)
+      return fail({Error::kBadArgument, "all items must have the struct_size of the first", where});
+    if (const Status s = take_item(item, gemm->operation.spec().activations, where, batch[i]); !s.ok())
+      return done(s);
+  }
+  RunStats counted;
+  const Status status = gemm->operation.run_batch(batch, {threads}, &counted);
+  return status.ok() ? give_stats(stats, counted) : done(status);
 }
 
 fourge_status pack(const fourge_gemm* gemm, const fourge_matrix* weights, fourge_packed_weights** packed) {
@@ -181,6 +230,11 @@ fourge_status fourge_gemm_run_plain(const fourge_gemm* gemm, const fourge_plain*
                                     fourge_gemm_stats* stats) {
   return fourge::capi::guarded(
       [&] { return fourge::capi::run_plain(gemm, a, weights, operands, threads, stats); });
+}
+
+fourge_status fourge_gemm_run_batch(const fourge_gemm* gemm, const fourge_gemm_batch_item* items,
+                                    int64_t count, int32_t threads, fourge_gemm_stats* stats) {
+  return fourge::capi::guarded([&] { return fourge::capi::run_batch(gemm, items, count, threads, stats); });
 }
 
 fourge_status fourge_reference_gemm(const fourge_gemm_spec* spec, const fourge_matrix* a,

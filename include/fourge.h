@@ -186,11 +186,13 @@ typedef struct fourge_gemm_spec {
   fourge_element_format output; /* f32, bf16 or f16 */
   int32_t bias;                 /* 1: an f32 bias of n is added by the epilogue */
   int32_t accumulate;           /* 1: the chain starts from a given C, f32, m x n */
+  int64_t mc; /* cache blocks, rows of A and elements along k; 0: the kernel's choice. Speed only */
+  int64_t kc;
 } fourge_gemm_spec;
 #define FOURGE_GEMM_SPEC_INIT                                                                                \
   {                                                                                                          \
     sizeof(fourge_gemm_spec), 1, 1, 64, FOURGE_NVFP4, FOURGE_BLACKWELL, FOURGE_ACTIVATIONS_SAME, FOURGE_F32, \
-        0, 0                                                                                                 \
+        0, 0, 0, 0                                                                                           \
   }
 
 typedef struct fourge_gemm_operands {
@@ -251,6 +253,23 @@ FOURGE_API fourge_status fourge_gemm_run_plain(const fourge_gemm* gemm, const fo
                                                const fourge_packed_weights* weights,
                                                const fourge_gemm_operands* operands, int32_t threads,
                                                fourge_gemm_stats* stats);
+/* One product of a batch: an expert with its rows, an attention head. */
+typedef struct fourge_gemm_batch_item {
+  size_t struct_size;
+  int64_t m;                            /* rows; 0: nothing to do, and nothing else is looked at */
+  const fourge_matrix* a;               /* FOURGE_ACTIVATIONS_SAME */
+  const fourge_plain* plain;            /* FOURGE_ACTIVATIONS_BF16 and _F32 */
+  const fourge_packed_weights* weights; /* packed by this handle or one of the same spec but m */
+  const fourge_gemm_operands* operands;
+} fourge_gemm_batch_item;
+#define FOURGE_GEMM_BATCH_ITEM_INIT \
+  { sizeof(fourge_gemm_batch_item), 0, NULL, NULL, NULL, NULL }
+
+/* Products that differ in m, weights and operands, spread over the threads; each has the bits of a run of
+ * its own. items is an array whose elements all have the struct_size of the first. Outputs must not overlap.
+ * Every item is checked before the first one runs. The spec's m served to choose the kernel only. */
+FOURGE_API fourge_status fourge_gemm_run_batch(const fourge_gemm* gemm, const fourge_gemm_batch_item* items,
+                                               int64_t count, int32_t threads, fourge_gemm_stats* stats);
 /* fourge_gemm_run by the normative scalar model, one thread, slowly: what a kernel is held against. */
 FOURGE_API fourge_status fourge_reference_gemm(const fourge_gemm_spec* spec, const fourge_matrix* a,
                                                const fourge_matrix* b, const fourge_gemm_operands* operands);
@@ -401,6 +420,127 @@ FOURGE_API fourge_status fourge_hadamard_run(const fourge_hadamard* hadamard,
                                              const fourge_hadamard_operands* operands, int32_t threads);
 /* 1 / sqrt(order), rounded to f32. */
 FOURGE_API float fourge_orthonormal_scale(int64_t order);
+
+/* ---- GPTQ of one layer: weights and the second moment of their inputs in, codes and scales out ----------
+ */
+
+typedef int32_t fourge_column_order;
+enum {
+  FOURGE_ORDER_NATURAL = 0,
+  FOURGE_ORDER_ACTIVATION = 1, /* descending diagonal of the Hessian */
+  FOURGE_ORDER_GROUP = 2       /* whole groups, in descending sum of their diagonal */
+};
+
+typedef int32_t fourge_scale_timing;
+enum {
+  FOURGE_SCALES_BEFORE = 0, /* from the unchanged weights, by the scale rule */
+  FOURGE_SCALES_WITHIN = 1  /* when the group's turn comes, by the loss of GPTQ itself */
+};
+
+typedef int32_t fourge_importance;
+enum { FOURGE_IMPORTANCE_NONE = 0, FOURGE_IMPORTANCE_DIAGONAL = 1, FOURGE_IMPORTANCE_CONDITIONAL = 2 };
+
+typedef struct fourge_gptq_spec {
+  size_t struct_size;
+  fourge_format format;
+  fourge_scale_rule rule;
+  fourge_scale_timing timing;
+  fourge_column_order order;
+  fourge_importance importance; /* FOURGE_SWEEP, scales before: weights of the squared errors */
+  int32_t damping_retries;      /* after a failed Cholesky, each with ten times the damping */
+  double damping;               /* times the mean diagonal, added to the diagonal */
+  int32_t descent_passes;       /* afterwards: coordinate descent over every code and scale */
+  float amax;                   /* nvfp4: of the tensor; 0: its own. For layers that share a tensor scale */
+  float encode;                 /* mxfp4 with FOURGE_SWEEP: value = code * scale / encode */
+  int32_t reserved;             /* 0 */
+} fourge_gptq_spec;
+#define FOURGE_GPTQ_SPEC_INIT                                                                             \
+  {                                                                                                       \
+    sizeof(fourge_gptq_spec), FOURGE_NVFP4, FOURGE_SEARCH, FOURGE_SCALES_BEFORE, FOURGE_ORDER_ACTIVATION, \
+        FOURGE_IMPORTANCE_NONE, 4, 0.01, 0, 0.0f, 1.0f, 0                                                 \
+  }
+
+typedef struct fourge_gptq_operands {
+  size_t struct_size;
+  const float* weights; /* rows x cols */
+  int64_t rows;
+  int64_t cols;
+  const double* hessian; /* cols x cols: sum of x x^T over inputs in any overall factor, rotated as the
+                            weights are. NULL: every weight is rounded to nearest, without feedback */
+  uint8_t* codes;        /* sizes: fourge_matrix_bytes() with FOURGE_LINEAR */
+  uint8_t* scales;
+} fourge_gptq_operands;
+#define FOURGE_GPTQ_OPERANDS_INIT \
+  { sizeof(fourge_gptq_operands), NULL, 0, 0, NULL, NULL, NULL }
+
+typedef struct fourge_gptq_report {
+  size_t struct_size;
+  float tensor_scale;
+  fourge_direction direction;
+  float amax;           /* 0 where unknown */
+  int32_t attempts;     /* factorisations, 1 when the first succeeded */
+  double damping;       /* that the Cholesky factorisation succeeded with */
+  int32_t dead_columns; /* inputs that were always 0 */
+  int32_t reserved;
+  double error;          /* tr(E H E^T), E = W - Wq, H damped */
+  double weight;         /* tr(W H W^T) */
+  double relative_error; /* their ratio */
+} fourge_gptq_report;
+#define FOURGE_GPTQ_REPORT_INIT \
+  { sizeof(fourge_gptq_report), 1.0f, FOURGE_DECODE_MULTIPLIER, 0.0f, 0, 0.0, 0, 0, 0.0, 0.0, 0.0 }
+
+/* The same result for every number of threads. FOURGE_BAD_ARGUMENT for a Hessian that is not positive
+ * definite even with the last damping: never a silent fallback. */
+FOURGE_API fourge_status fourge_gptq(const fourge_gptq_spec* spec, const fourge_gptq_operands* operands,
+                                     fourge_gptq_report* report);
+/* Sum over tokens of x x^T into `moment`, cols x cols. */
+FOURGE_API fourge_status fourge_second_moment(const float* inputs, int64_t tokens, int64_t cols,
+                                              double* moment);
+/* Q^T H Q in place, Q = blocks of the normalised Hadamard matrix of that order. */
+FOURGE_API fourge_status fourge_rotate_hessian(double* hessian, int64_t cols, int64_t order);
+
+/* ---- Layouts at the speed of a copy ------------------------------------------------------------------- */
+
+typedef int32_t fourge_byte_layout;
+enum {
+  FOURGE_BYTES_LINEAR = 0, /* scales, as fourge_scale_layout */
+  FOURGE_BYTES_SWIZZLED_128X4 = 1,
+  FOURGE_BYTES_SWIZZLED_8X4 = 2,
+  FOURGE_BYTES_PAIRS = 3,     /* codes: a byte holds elements 2i and 2i + 1, low nibble first */
+  FOURGE_BYTES_HALVES_16 = 4, /* codes: elements i and i + 8 of a block of 16 (GGUF, nvfp4) */
+  FOURGE_BYTES_HALVES_32 = 5  /* codes: elements i and i + 16 of a block of 32 (GGUF, mxfp4) */
+};
+
+typedef struct fourge_layout_spec {
+  size_t struct_size;
+  fourge_byte_layout from; /* two scale layouts, or pairs and one of the halves */
+  fourge_byte_layout to;
+} fourge_layout_spec;
+#define FOURGE_LAYOUT_SPEC_INIT \
+  { sizeof(fourge_layout_spec), FOURGE_BYTES_LINEAR, FOURGE_BYTES_SWIZZLED_128X4 }
+
+/* Scales: rows x columns of them, buffers of fourge_matrix_bytes(), not overlapping, padding becomes 0.
+ * Codes: rows x columns bytes without gaps, in whole blocks; to may be from. */
+typedef struct fourge_layout_operands {
+  size_t struct_size;
+  const uint8_t* from;
+  uint8_t* to;
+  int64_t rows;
+  int64_t columns;
+} fourge_layout_operands;
+#define FOURGE_LAYOUT_OPERANDS_INIT \
+  { sizeof(fourge_layout_operands), NULL, NULL, 0, 0 }
+
+typedef struct fourge_layout_converter fourge_layout_converter;
+
+FOURGE_API fourge_status fourge_layout_converter_create(const fourge_layout_spec* spec,
+                                                        const fourge_kernel_options* options,
+                                                        fourge_layout_converter** converter);
+FOURGE_API void fourge_layout_converter_free(fourge_layout_converter* converter);
+FOURGE_API fourge_status fourge_layout_converter_kernel(const fourge_layout_converter* converter,
+                                                        fourge_kernel* kernel);
+FOURGE_API fourge_status fourge_layout_converter_run(const fourge_layout_converter* converter,
+                                                     const fourge_layout_operands* operands, int32_t threads);
 
 /* ---- Tensor-core instructions, by the normative model ------------------------------------------------- */
 

@@ -92,7 +92,7 @@ ScaleRule parse_rule(const std::string& name) {
   return parse(name, "scale rule",
                {ScaleRule::static_6, ScaleRule::static_4, ScaleRule::mse_4_6, ScaleRule::mae_4_6,
                 ScaleRule::abs_max_4_6, ScaleRule::floor, ScaleRule::ceil, ScaleRule::even, ScaleRule::rceil,
-                ScaleRule::shift, ScaleRule::search, ScaleRule::sweep});
+                ScaleRule::shift, ScaleRule::search, ScaleRule::sweep, ScaleRule::quest});
 }
 ScaleLayout parse_layout(const std::string& name) {
   return parse(name, "scale layout",

@@ -36,7 +36,7 @@ if [[ -z $quick ]]; then
   cmake --build --preset aarch64
   exec ctest --preset aarch64 "$@"
 fi
-cmake --build --preset aarch64 --target fourge_cli
+cmake --build --preset aarch64 --target fourge_cli fourge_one_gemm
 
 # run CPU LEVEL ARGUMENTS...: the program on one of qemu's processors, under a level cap; quiet when it is well.
 run() {
@@ -53,8 +53,38 @@ run() {
   fi
 }
 
+# A debugger's view of a generated kernel, through the emulator's own stub: its name, and a backtrace to main from its
+# entry and after each of some instructions.
+run_debugger() {
+  local debugger program=build/aarch64/tests/fourge_one_gemm kernel socket output
+  if ! debugger=$(command -v gdb-multiarch); then
+    echo "skipped gdb: gdb-multiarch (Debian package) is not installed"
+    return
+  fi
+  local emulator=(qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu max)
+  kernel=$("${emulator[@]}" "$program" 1 | cut -d ' ' -f 1)
+  socket=$(mktemp -u)
+  timeout 60 "${emulator[@]}" -g "$socket" "$program" 1 >/dev/null 2>&1 &
+  for _ in $(seq 50); do [[ -S $socket ]] && break; sleep 0.1; done
+  local steps=()
+  for _ in $(seq 8); do steps+=(-ex 'backtrace' -ex 'stepi'); done
+  output=$(timeout 60 "$debugger" -batch -nx -ex 'set breakpoint pending on' -ex 'set debuginfod enabled off' \
+    -ex 'set print demangle off' -ex 'set sysroot /usr/aarch64-linux-gnu' -ex "target remote $socket" \
+    -ex "break $kernel" -ex continue -ex delete "${steps[@]}" -ex kill "$program" 2>&1) || true
+  wait
+  rm -f "$socket"
+  if (($(grep -c "^#0 .*$kernel" <<<"$output") == 8 && $(grep -c '^#[1-9].* in main (' <<<"$output") == 8)); then
+    passed=$((passed + 1))
+    echo "ok      gdb: $kernel and its callers, 8 steps"
+  else
+    failed=$((failed + 1))
+    printf 'FAILED  gdb: %s\n%s\n' "$kernel" "$output"
+  fi
+}
+
 passed=0
 failed=0
+run_debugger
 vectors=(tests/data/tc/{nvfp4_ue4m3_b16,mxfp4_ue8m0_b32,mxf4nvf4_ue8m0_b16}.safetensors)
 # cortex-a57: Armv8.0, neither dot products nor SVE.
 run cortex-a57 sve demo --quick

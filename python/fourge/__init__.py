@@ -105,8 +105,8 @@ def quantize(
 ):
     """x [rows, cols], float32, bfloat16 or float16 -> QuantizedMatrix; blocks run along cols.
 
-    rule: nvfp4 takes static_6, static_4, mse, mae, abs_max (the last three are Four Over Six), search, sweep;
-        mxfp4 takes floor, ceil, even, rceil, static_6, static_4, shift, search, sweep.
+    rule: nvfp4 takes static_6, static_4, mse, mae, abs_max (the last three are Four Over Six), search, sweep,
+        quest; mxfp4 takes floor, ceil, even, rceil, static_6, static_4, shift, search, sweep, quest.
     block_2d: one scale for each block x block square, stored once per row.
     layout: of the scales: 'linear', 'swizzled_128x4', 'swizzled_8x4'.
     scale_max: nvfp4: what the largest block's scale becomes, 256 or 448; 0: the rule's own.

@@ -41,7 +41,7 @@ TEST(CAbi, StructsHaveTheSizesOfTheFirstRelease) {
   EXPECT_EQ(sizeof(fourge_matrix), 56u);
   EXPECT_EQ(sizeof(fourge_kernel_options), 24u);
   EXPECT_EQ(sizeof(fourge_kernel), 72u);
-  EXPECT_EQ(sizeof(fourge_gemm_spec), 56u);
+  EXPECT_EQ(sizeof(fourge_gemm_spec), 72u);
   EXPECT_EQ(sizeof(fourge_gemm_operands), 56u);
   EXPECT_EQ(sizeof(fourge_plain), 40u);
   EXPECT_EQ(sizeof(fourge_gemm_stats), 32u);
@@ -54,6 +54,12 @@ TEST(CAbi, StructsHaveTheSizesOfTheFirstRelease) {
   EXPECT_EQ(sizeof(fourge_mma_spec), 48u);
   EXPECT_EQ(sizeof(fourge_mma_sizes), 24u);
   EXPECT_EQ(sizeof(fourge_mma_operands), 64u);
+  EXPECT_EQ(sizeof(fourge_gemm_batch_item), 48u);
+  EXPECT_EQ(sizeof(fourge_gptq_spec), 56u);
+  EXPECT_EQ(sizeof(fourge_gptq_operands), 56u);
+  EXPECT_EQ(sizeof(fourge_gptq_report), 64u);
+  EXPECT_EQ(sizeof(fourge_layout_spec), 16u);
+  EXPECT_EQ(sizeof(fourge_layout_operands), 40u);
 }
 
 TEST(CAbi, ReportsTheVersionOfTheHeaders) {
@@ -136,6 +142,7 @@ TEST(CErrors, NullPointersAreRefusedByName) {
       fourge_gemm_run(nullptr, &matrix, nullptr, nullptr, 0, nullptr),
       fourge_gemm_run_plain(nullptr, nullptr, nullptr, nullptr, 0, nullptr),
       fourge_gemm_alpha(&matrix, nullptr, &value),
+      fourge_gemm_run_batch(nullptr, nullptr, 0, 0, nullptr),
       fourge_reference_gemm(&gemm_spec, nullptr, &matrix, nullptr),
       fourge_quantizer_create(nullptr, nullptr, nullptr),
       fourge_quantizer_run(nullptr, nullptr, 0, &outcome),
@@ -147,6 +154,12 @@ TEST(CErrors, NullPointersAreRefusedByName) {
       fourge_hadamard_create(nullptr, nullptr, nullptr),
       fourge_hadamard_run(nullptr, nullptr, 0),
       fourge_hadamard_kernel(nullptr, nullptr),
+      fourge_layout_converter_create(nullptr, nullptr, nullptr),
+      fourge_layout_converter_run(nullptr, nullptr, 0),
+      fourge_layout_converter_kernel(nullptr, nullptr),
+      fourge_gptq(nullptr, nullptr, nullptr),
+      fourge_second_moment(nullptr, 1, 1, nullptr),
+      fourge_rotate_hessian(nullptr, 1, 1),
       fourge_mma_create(&mma_spec, &mma),
       fourge_mma_create(nullptr, &mma),
       fourge_mma_run(nullptr, nullptr),
@@ -164,6 +177,7 @@ TEST(CErrors, NullPointersAreRefusedByName) {
   fourge_quantizer_free(nullptr);
   fourge_decoder_free(nullptr);
   fourge_hadamard_free(nullptr);
+  fourge_layout_converter_free(nullptr);
   fourge_mma_free(nullptr);
 }
 

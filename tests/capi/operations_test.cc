@@ -7,7 +7,9 @@
 
 #include "fourge.h"
 #include "fourge/decode.h"
+#include "fourge/gptq.h"
 #include "fourge/hadamard.h"
+#include "fourge/layout.h"
 #include "fourge/quantizer.h"
 #include "fourge/rounding.h"
 #include "reference/mma/model.h"
@@ -118,6 +120,144 @@ TEST(CGemm, PlainActivationsGiveTheBitsOfCxx) {
   EXPECT_EQ(fourge_gemm_run(gemm, &matrix, packed, &operands, 1, nullptr), FOURGE_UNSUPPORTED_FORMAT);
   fourge_packed_weights_free(packed);
   fourge_gemm_free(gemm);
+}
+
+// Three experts: different rows, weights and biases, one without work.
+TEST(CGemm, BatchGivesTheBitsOfSingleRuns) {
+  constexpr std::int64_t kN = 33, kK = 96, kRows[] = {2, 0, 5};
+  fourge_gemm_spec spec = FOURGE_GEMM_SPEC_INIT;
+  spec.m = 5;
+  spec.n = kN;
+  spec.k = kK;
+  spec.bias = 1;
+  spec.mc = 32;  // a wish that changes no bit
+  fourge_gemm* gemm = nullptr;
+  ASSERT_EQ(fourge_gemm_create(&spec, nullptr, &gemm), FOURGE_OK) << fourge_last_error();
+  const std::vector<float> bias = gaussian(kN, 30);
+  QuantizedMatrix a[3], b[3];
+  fourge_matrix c_a[3];
+  fourge_packed_weights* packed[3];
+  fourge_gemm_operands operands[3];
+  fourge_gemm_batch_item items[3];
+  std::vector<float> want[3], got[3];
+  for (std::size_t i = 0; i < 3; ++i) {
+    const std::int64_t m = kRows[i];
+    a[i] = *quantize(gaussian(static_cast<std::size_t>(m * kK), 10 + i), m, kK, {});
+    b[i] = *quantize(gaussian(kN * kK, 20 + i), kN, kK, {});
+    c_a[i] = matrix_of(a[i]);
+    const fourge_matrix weights = matrix_of(b[i]);
+    ASSERT_EQ(fourge_gemm_pack(gemm, &weights, &packed[i]), FOURGE_OK) << fourge_last_error();
+    want[i].resize(static_cast<std::size_t>(m * kN));
+    got[i].resize(want[i].size());
+    operands[i] = FOURGE_GEMM_OPERANDS_INIT;
+    operands[i].bias = bias.data();
+    operands[i].alpha = gemm_alpha(a[i].tensor_scale, b[i].tensor_scale);
+    items[i] = FOURGE_GEMM_BATCH_ITEM_INIT;
+    items[i].m = m;
+    if (m == 0) continue;
+    items[i].a = &c_a[i];
+    items[i].weights = packed[i];
+    items[i].operands = &operands[i];
+    operands[i].d = want[i].data();
+    fourge_gemm_spec single = spec;
+    single.m = m;
+    ASSERT_EQ(fourge_reference_gemm(&single, &c_a[i], &weights, &operands[i]), FOURGE_OK)
+        << fourge_last_error();
+    operands[i].d = got[i].data();
+  }
+  fourge_gemm_stats stats = FOURGE_GEMM_STATS_INIT;
+  ASSERT_EQ(fourge_gemm_run_batch(gemm, items, 3, 2, &stats), FOURGE_OK) << fourge_last_error();
+  EXPECT_GT(stats.vectors, 0);
+  for (std::size_t i = 0; i < 3; ++i)
+    EXPECT_EQ(std::memcmp(got[i].data(), want[i].data(), 4 * want[i].size()), 0) << i;
+
+  items[2].weights = nullptr;
+  EXPECT_EQ(fourge_gemm_run_batch(gemm, items, 3, 1, nullptr), FOURGE_BAD_ARGUMENT);
+  EXPECT_STREQ(fourge_last_error(), "bad argument: item 2: null weights");
+  items[1].struct_size = 8;
+  EXPECT_EQ(fourge_gemm_run_batch(gemm, items, 3, 1, nullptr), FOURGE_BAD_ARGUMENT);
+  EXPECT_STREQ(fourge_last_error(), "bad argument: item 1: all items must have the struct_size of the first");
+  EXPECT_EQ(fourge_gemm_run_batch(gemm, nullptr, 0, 1, nullptr), FOURGE_OK);
+  for (fourge_packed_weights* weights : packed) fourge_packed_weights_free(weights);
+  fourge_gemm_free(gemm);
+}
+
+TEST(CGptq, GivesTheBytesAndTheReportOfCxx) {
+  constexpr std::int64_t kRows = 6, kCols = 64, kTokens = 200;
+  const std::vector<float> weights = gaussian(kRows * kCols, 40), inputs = gaussian(kTokens * kCols, 41);
+  std::vector<double> moment(kCols * kCols);
+  ASSERT_EQ(fourge_second_moment(inputs.data(), kTokens, kCols, moment.data()), FOURGE_OK);
+  EXPECT_EQ(moment, second_moment(inputs, kTokens, kCols));
+  std::vector<double> rotated = moment;
+  ASSERT_TRUE(rotate_hessian(rotated, kCols, 16).ok());
+  ASSERT_EQ(fourge_rotate_hessian(moment.data(), kCols, 16), FOURGE_OK);
+  EXPECT_EQ(moment, rotated);
+
+  fourge_gptq_spec c_spec = FOURGE_GPTQ_SPEC_INIT;
+  fourge_gptq_operands operands = FOURGE_GPTQ_OPERANDS_INIT;
+  std::vector<std::uint8_t> codes(kRows * kCols / 2), scales(kRows * kCols / 16);
+  operands.weights = weights.data();
+  operands.rows = kRows;
+  operands.cols = kCols;
+  operands.codes = codes.data();
+  operands.scales = scales.data();
+  for (const bool feedback : {true, false}) {
+    for (const auto& [timing, order] : {std::pair(ScaleTiming::before, ColumnOrder::activation),
+                                        {ScaleTiming::within, ColumnOrder::group}}) {
+      if (!feedback && timing == ScaleTiming::within) continue;
+      const GptqSpec spec{
+          .timing = timing, .order = order, .damping = 0.02, .descent_passes = feedback ? 1 : 0};
+      const Result<GptqResult> want = feedback ? gptq(weights, kRows, kCols, moment, spec)
+                                               : round_to_nearest(weights, kRows, kCols, spec);
+      ASSERT_TRUE(want.ok()) << want.failure().message();
+      c_spec.timing = static_cast<fourge_scale_timing>(timing);
+      c_spec.order = static_cast<fourge_column_order>(order);
+      c_spec.damping = spec.damping;
+      c_spec.descent_passes = spec.descent_passes;
+      operands.hessian = feedback ? moment.data() : nullptr;
+      fourge_gptq_report report = FOURGE_GPTQ_REPORT_INIT;
+      ASSERT_EQ(fourge_gptq(&c_spec, &operands, &report), FOURGE_OK) << fourge_last_error();
+      EXPECT_EQ(codes, want->matrix.codes);
+      EXPECT_EQ(scales, want->matrix.scales);
+      EXPECT_EQ(report.tensor_scale, want->matrix.tensor_scale.value);
+      EXPECT_EQ(report.direction, static_cast<int>(want->matrix.tensor_scale.direction));
+      EXPECT_EQ(report.attempts, want->report.attempts);
+      EXPECT_EQ(report.damping, want->report.damping);
+      EXPECT_EQ(report.relative_error, want->report.relative_error);
+    }
+  }
+  std::fill(moment.begin(), moment.end(), -1.0);
+  operands.hessian = moment.data();
+  fourge_gptq_report report = FOURGE_GPTQ_REPORT_INIT;
+  EXPECT_EQ(fourge_gptq(&c_spec, &operands, &report), FOURGE_BAD_ARGUMENT);
+  operands.cols = 63;
+  EXPECT_EQ(fourge_gptq(&c_spec, &operands, &report), FOURGE_BAD_SHAPE) << fourge_last_error();
+}
+
+TEST(CLayout, CodesGoToHalvesAndBack) {
+  std::vector<std::uint8_t> pairs(4 * 64), halves(pairs.size()), want(pairs.size());
+  for (std::size_t i = 0; i < pairs.size(); ++i) pairs[i] = static_cast<std::uint8_t>(i * 37 + 5);
+  const Result<LayoutConverter> cxx = LayoutConverter::create({ByteLayout::pairs, ByteLayout::halves_32});
+  ASSERT_TRUE(cxx.ok() && cxx->run({pairs.data(), want.data(), 4, 64}).ok());
+  fourge_layout_spec spec = FOURGE_LAYOUT_SPEC_INIT;
+  spec.from = FOURGE_BYTES_PAIRS;
+  spec.to = FOURGE_BYTES_HALVES_32;
+  fourge_layout_converter* converter = nullptr;
+  ASSERT_EQ(fourge_layout_converter_create(&spec, nullptr, &converter), FOURGE_OK) << fourge_last_error();
+  fourge_kernel kernel = FOURGE_KERNEL_INIT;
+  ASSERT_EQ(fourge_layout_converter_kernel(converter, &kernel), FOURGE_OK);
+  EXPECT_EQ(kernel.name, cxx->code().name);
+  fourge_layout_operands operands = FOURGE_LAYOUT_OPERANDS_INIT;
+  operands.from = pairs.data();
+  operands.to = halves.data();
+  operands.rows = 4;
+  operands.columns = 64;
+  ASSERT_EQ(fourge_layout_converter_run(converter, &operands, 1), FOURGE_OK) << fourge_last_error();
+  EXPECT_EQ(halves, want);
+  EXPECT_NE(halves, pairs);
+  fourge_layout_converter_free(converter);
+  spec.to = FOURGE_BYTES_LINEAR;
+  EXPECT_EQ(fourge_layout_converter_create(&spec, nullptr, &converter), FOURGE_BAD_ARGUMENT);
 }
 
 TEST(CGemm, AlphaIsTheProductOfBothTensorScales) {

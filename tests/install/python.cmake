@@ -1,4 +1,4 @@
-# Runs ${RUN} with the installed module and no other.
+# Runs ${RUN} [${ARGUMENT}] with the installed module and no other; ${PATH_AFTER}: further modules.
 include(${CMAKE_CURRENT_LIST_DIR}/steps.cmake)
 set(ENV{PYTHONPATH} ${PREFIX}/${PYTHON_DIR})
 set(ENV{PYTHONDONTWRITEBYTECODE} 1)
@@ -7,4 +7,9 @@ string(FIND "${file}" ${PREFIX} found)
 if(NOT found EQUAL 0)
   message(FATAL_ERROR "fourge is ${file}, not the installed one")
 endif()
-run(${PYTHON} ${RUN})
+if(PATH_AFTER)
+  set(ENV{PYTHONPATH} ${PREFIX}/${PYTHON_DIR}:${PATH_AFTER})
+  output(file ${PYTHON} -c "import ml_dtypes\nprint(ml_dtypes.__version__, ml_dtypes.__file__)")
+  message("ml_dtypes ${file}")
+endif()
+run(${PYTHON} ${RUN} ${ARGUMENT})

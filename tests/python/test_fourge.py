@@ -186,6 +186,10 @@ class Arrays(unittest.TestCase):
         import torch
 
         x = torch.randn(3, 32)
+        shared = fourge.QuantizedMatrix("nvfp4", codes := torch.zeros(3, 16, dtype=torch.uint8),
+                                        torch.full((3, 2), 0x38, dtype=torch.uint8))
+        codes[0, 0] = 0x2  # no copy: what torch writes is what fourge reads
+        self.assertEqual(fourge.dequantize(shared)[0, 0], 1.0)
         np.testing.assert_array_equal(fourge.quantize(x).codes, fourge.quantize(x.numpy()).codes)
         wide = x.bfloat16()
         np.testing.assert_array_equal(fourge.quantize(wide).codes, fourge.quantize(wide.float().numpy()).codes)
@@ -195,8 +199,8 @@ class Quantize(unittest.TestCase):
     def test_round_trip_through_every_rule(self):
         x = normal(32, 128)
         rules = {
-            "nvfp4": ["static_6", "static_4", "mse", "mae", "abs_max", "search", "sweep"],
-            "mxfp4": ["floor", "ceil", "even", "rceil", "static_6", "static_4", "shift", "search", "sweep"],
+            "nvfp4": ["static_6", "static_4", "mse", "mae", "abs_max", "search", "sweep", "quest"],
+            "mxfp4": ["floor", "ceil", "even", "rceil", "static_6", "static_4", "shift", "search", "sweep", "quest"],
         }
         for format, names in rules.items():
             for rule in names:

@@ -233,6 +233,49 @@ TEST_F(JitProfile, GdbShowsTheKernelAndItsCallers) {
   EXPECT_NE(result.out.find(name, outermost), std::string::npos) << result.out;
 }
 
+#if defined(FOURGE_C_LIBRARY)
+// What a distribution ships: without a symbol table gdb finds its hooks among the exported symbols.
+TEST_F(JitProfile, GdbShowsTheKernelsOfAStrippedLibrary) {
+  const std::string gdb = path_of_tool("gdb"), strip = path_of_tool("strip");
+  if (gdb.empty() || strip.empty()) GTEST_SKIP() << "gdb or strip (binutils) is not installed";
+#if defined(FOURGE_EMULATOR)
+  GTEST_SKIP() << "gdb does not look into a program behind an emulator";
+#endif
+  const TemporaryFolder folder;
+  const std::string library = (folder / std::filesystem::path(FOURGE_C_SONAME).filename()).string();
+  const ProgramResult stripped = run_program({strip, "--strip-all", "-o", library, FOURGE_C_LIBRARY});
+  ASSERT_EQ(stripped.exit_code, 0) << stripped.err;
+  // The kernel of the C program's first GEMM.
+  const ProgramResult result =
+      run_program(with_environment({"LC_ALL=C", "ASAN_OPTIONS=detect_leaks=0"},
+                                   {gdb,
+                                    "-batch",
+                                    "-nx",
+                                    "-ex",
+                                    "set breakpoint pending on",
+                                    "-ex",
+                                    "set debuginfod enabled off",
+                                    "-ex",
+                                    "set print demangle off",
+                                    "-ex",
+                                    "set environment LD_LIBRARY_PATH " + folder.path().string(),
+                                    "-ex",
+                                    "break " + kernel_.name,
+                                    "-ex",
+                                    "run",
+                                    "-ex",
+                                    "info sharedlibrary",
+                                    "-ex",
+                                    "backtrace",
+                                    FOURGE_C_PROGRAM}));
+  if (result.err.find("ptrace: Operation not permitted") != std::string::npos)
+    GTEST_SKIP() << "this machine forbids ptrace, which gdb needs";
+  EXPECT_NE(result.out.find(library), std::string::npos) << result.out << result.err;
+  EXPECT_TRUE(std::regex_search(result.out, std::regex("#0 .*" + kernel_.name))) << result.out << result.err;
+  EXPECT_TRUE(std::regex_search(result.out, std::regex("#[0-9]+ .* main \\("))) << result.out << result.err;
+}
+#endif
+
 TEST_F(JitProfile, PerfNamesTheKernelThroughJitdump) {
   const std::string perf = path_of_tool("perf");
   if (perf.empty()) GTEST_SKIP() << "perf (Debian package linux-perf) is not installed";

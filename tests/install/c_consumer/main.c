@@ -90,8 +90,51 @@ static void multiply(const tensor* a, const tensor* b) {
   check(fourge_gemm_kernel(gemm, &kernel), "gemm_kernel");
   require(stats.vectors > 0 && strncmp(kernel.name, "gemm_f32_e2m1_e2m1", 18) == 0, "kernel and counts");
   printf("%s: %d x %d outputs, bit for bit the reference's\n", kernel.name, kM, kN);
+  {
+    /* The same product again, twice in one call. */
+    static float again[2][kM * kN];
+    fourge_gemm_batch_item items[2] = {FOURGE_GEMM_BATCH_ITEM_INIT, FOURGE_GEMM_BATCH_ITEM_INIT};
+    fourge_gemm_operands each[2];
+    for (int i = 0; i < 2; ++i) {
+      each[i] = operands;
+      each[i].d = again[i];
+      items[i].m = kM;
+      items[i].a = &a->matrix;
+      items[i].weights = packed;
+      items[i].operands = &each[i];
+    }
+    check(fourge_gemm_run_batch(gemm, items, 2, 2, NULL), "gemm_run_batch");
+    require(
+        memcmp(again[0], expected, sizeof expected) == 0 && memcmp(again[1], expected, sizeof expected) == 0,
+        "the batch differs from the reference");
+  }
   fourge_packed_weights_free(packed);
   fourge_gemm_free(gemm);
+}
+
+/* One layer by GPTQ. */
+static void calibrate(const float* weights) {
+  enum { kTokens = 300 };
+  static float inputs[kTokens * kK];
+  static double moment[kK * kK];
+  static uint8_t codes[kN * kK / 2], scales[kN * kK / 16];
+  fourge_gptq_spec spec = FOURGE_GPTQ_SPEC_INIT;
+  fourge_gptq_operands operands = FOURGE_GPTQ_OPERANDS_INIT;
+  fourge_gptq_report report = FOURGE_GPTQ_REPORT_INIT;
+  fill(inputs, kTokens * kK, 4);
+  /* Neighbouring inputs alike: what GPTQ lives on. */
+  for (int i = 1; i < kTokens * kK; ++i) inputs[i] = 0.9f * inputs[i - 1] + 0.1f * inputs[i];
+  check(fourge_second_moment(inputs, kTokens, kK, moment), "second_moment");
+  operands.weights = weights;
+  operands.rows = kN;
+  operands.cols = kK;
+  operands.hessian = moment;
+  operands.codes = codes;
+  operands.scales = scales;
+  check(fourge_gptq(&spec, &operands, &report), "gptq");
+  require(report.attempts >= 1 && report.relative_error > 0 && report.relative_error < 0.01,
+          "the loss of GPTQ");
+  printf("GPTQ: relative loss %.5f, tensor scale %g\n", report.relative_error, report.tensor_scale);
 }
 
 static void decode(const tensor* t, const float* original, int count) {
@@ -171,6 +214,7 @@ int main(void) {
   qb = quantise(b, kN, kK);
   printf("fourge %s\n", fourge_version());
   multiply(&qa, &qb);
+  calibrate(b);
   decode(&qb, b, kN * kK);
   rotate();
   one_instruction();
