@@ -1,11 +1,14 @@
 #include "quant/export/output_folder.h"
 
 #include <array>
+#include <bit>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "fourge/rounding.h"
 #include "quant/atomic_file.h"
 #include "quant/text.h"
 
@@ -56,6 +59,22 @@ bool is_quantized_weight(const std::string& tensor, std::int64_t layer) {
   for (const Linear linear : kLinears)
     if (tensor.starts_with(module_path(layer, linear) + ".")) return true;
   return false;
+}
+
+/// A norm's gains in the type of the tensor that they replace; bf16's values are exact in all three types.
+Result<std::vector<std::uint8_t>> gains_as(const Tensor& tensor, std::span<const float> gains) {
+  if (tensor.elements() != static_cast<std::int64_t>(gains.size()))
+    return {Error::kBadShape, "expected one gain a channel", in_quotes(tensor.name)};
+  std::vector<std::uint8_t> bytes(tensor.bytes.size());
+  const std::size_t width = bytes.size() / gains.size();
+  for (std::size_t i = 0; i < gains.size(); ++i) {
+    const auto bits = std::bit_cast<std::uint32_t>(gains[i]);
+    const std::uint32_t stored = tensor.dtype == DType::bf16  ? bits >> 16
+                                 : tensor.dtype == DType::f16 ? encode(ElementFormat::f16, gains[i])
+                                                              : bits;
+    std::memcpy(bytes.data() + i * width, &stored, width);  // little-endian
+  }
+  return bytes;
 }
 
 Status remove_shards(const fs::path& folder) {
@@ -167,6 +186,17 @@ Status OutputFolder::write_block(std::int64_t layer, const QuantizedBlock& block
   }
   for (const auto& [name, tensor] : source_->tensors()) {
     if (!is_in_block(name, layer) || is_quantized_weight(name, layer)) continue;
+    const std::vector<float>* gains = name.ends_with(".input_layernorm.weight") ? &block.input_norm
+                                      : name.ends_with(".post_attention_layernorm.weight")
+                                          ? &block.post_attention_norm
+                                          : nullptr;
+    if (gains != nullptr && !gains->empty()) {
+      Result<std::vector<std::uint8_t>> bytes = gains_as(tensor, *gains);
+      if (!bytes) return bytes.failure();
+      if (Status added = writer.add_owned(name, tensor.dtype, tensor.shape, std::move(*bytes)); !added)
+        return added;
+      continue;
+    }
     if (Status added = writer.add(name, tensor.dtype, tensor.shape, tensor.bytes); !added) return added;
   }
   if (Status added = writer.add_metadata("format", "pt"); !added) return added;

@@ -197,6 +197,8 @@ Block block_of(const Block& source, const QuantizedBlock& quantized) {
     block.layer(linear) = LinearLayer(Weight::of_quantized(layer.matrix));
     block.input(group_of(linear)) = layer.input;
   }
+  if (!quantized.input_norm.empty()) block.input_norm = quantized.input_norm;
+  if (!quantized.post_attention_norm.empty()) block.post_attention_norm = quantized.post_attention_norm;
   return block;
 }
 
@@ -231,18 +233,62 @@ Result<BlockQuantizer> BlockQuantizer::create(const Checkpoint& checkpoint, cons
   return out;
 }
 
-Result<QuantizedBlock> BlockQuantizer::quantize_next(const BlockProgress& progress) {
+Result<ChannelMoments> BlockQuantizer::channel_moments(const Block& source) {
+  const ModelConfig& config = checkpoint_->config();
+  std::vector<Gram> grams;
+  for (const Group group : kGroups) grams.emplace_back(input_width(config, group));
+  ForwardContext measuring = context();
+  measuring.hook = [&](Group group, const BlockState& state) -> Status {
+    grams[static_cast<std::size_t>(group)].add(state.pending, state.tokens);
+    return {};
+  };
+  Block block = source;
+  const std::int64_t stride = std::max<std::int64_t>(1, total_sequences_ / kTrialSequences);
+  std::int64_t sequence = first_sequence_;
+  const Status measured = pass(quantized_stream_, [&](const BlockState& state) -> Status {
+    if (sequence++ % stride != 0) return {};
+    BlockState copy = state;
+    return forward_block(block, measuring, copy);
+  });
+  if (!measured) return measured.failure();
+  ChannelMoments moments;
+  for (const Group group : kGroups) {
+    const auto g = static_cast<std::size_t>(group);
+    ranks_->sum(grams[g].coarse());
+    ranks_->sum(grams[g].fine());
+    const std::vector<double> sums = grams[g].sums();
+    const auto cols = static_cast<std::size_t>(grams[g].cols());
+    for (std::size_t j = 0; j < cols; ++j) moments[g].push_back(sums[j * (cols + 1)]);
+  }
+  return moments;
+}
+
+Result<Block> BlockQuantizer::read_source() {
   Result<Block> source = read_float_block(*checkpoint_, next_);
+  if (!source || recipe_.equalize == 0.0) return source;
+  const Result<ChannelMoments> moments = channel_moments(*source);
+  if (!moments) return moments.failure();
+  equalize(checkpoint_->config(), *moments, recipe_.equalize, *source);
+  return source;
+}
+
+Result<QuantizedBlock> BlockQuantizer::quantize_next(const BlockProgress& progress) {
+  Result<Block> source = read_source();
   if (!source) return source.failure();
   Result<QuantizedBlock> quantized = !recipe_.needs_calibration()  ? quantize_without_calibration(*source)
                                      : recipe_.flow == Flow::block ? quantize_by_block(*source, progress)
                                                                    : quantize_by_group(*source, progress);
-  if (quantized) ++next_;
+  if (!quantized) return quantized;
+  if (recipe_.equalize != 0.0) {
+    quantized->input_norm = source->input_norm;
+    quantized->post_attention_norm = source->post_attention_norm;
+  }
+  ++next_;
   return quantized;
 }
 
 Status BlockQuantizer::skip_next(const QuantizedBlock& done) {
-  Result<Block> source = read_float_block(*checkpoint_, next_);
+  Result<Block> source = read_source();
   if (!source) return source.failure();
   Block block = block_of(*source, done);
   if (Status passed =

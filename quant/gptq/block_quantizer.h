@@ -10,6 +10,7 @@
 
 #include "fourge/error.h"
 #include "fourge/gptq.h"
+#include "quant/gptq/equalize.h"
 #include "quant/gptq/ranks.h"
 #include "quant/gptq/recipe.h"
 #include "quant/model/checkpoint.h"
@@ -35,6 +36,7 @@ struct QuantizedLayer {
 
 struct QuantizedBlock {
   std::array<QuantizedLayer, kLinears.size()> layers;
+  std::vector<float> input_norm, post_attention_norm;  // where equalisation changed them, else empty
   std::vector<LayerLog> log;
 
   QuantizedLayer& layer(Linear linear) { return layers[static_cast<std::size_t>(linear)]; }
@@ -67,6 +69,9 @@ class BlockQuantizer {
 
  private:
   BlockQuantizer() = default;
+  /// The next float block, equalised if the recipe says so.
+  Result<Block> read_source();
+  Result<ChannelMoments> channel_moments(const Block& source);
   Result<QuantizedBlock> quantize_without_calibration(const Block& source);
   Result<QuantizedBlock> quantize_by_block(Block& source, const BlockProgress& progress);
   Result<QuantizedBlock> quantize_by_group(Block& source, const BlockProgress& progress);

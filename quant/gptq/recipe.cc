@@ -115,6 +115,10 @@ Status check(const Recipe& recipe) {
     return refuse("tuned tensor scales belong to mxfp4 activations with the rule sweep", "tune encode");
   if (!(recipe.target_damping > 0.0) || !std::isfinite(recipe.target_damping))
     return refuse("expected a positive damping", "target damping");
+  if (!(recipe.equalize >= 0.0 && recipe.equalize <= 1.0))
+    return refuse("expected a strength from 0 to 1", "equalize");
+  if (recipe.equalize > 0.0 && !gptq)
+    return refuse("equalisation measures activations: use method gptq", "method rtn");
   return {};
 }
 
@@ -139,6 +143,7 @@ std::string to_json_text(const Recipe& recipe) {
       {"flow", name_of(recipe.flow)},
       {"target", name_of(recipe.target)},
       {"target_damping", recipe.target_damping},
+      {"equalize", recipe.equalize},
   };
   return json.dump();
 }

@@ -59,6 +59,7 @@ struct Recipe {
   Flow flow = Flow::block;
   Target target = Target::own_input;
   double target_damping = 0.01;  // float_output: of the least squares
+  double equalize = 0.0;         // strength of equalize() before the block is quantised; 0: none, 1: all
 
   Format format() const { return weights.format; }
   /// Whether anything has to be measured on calibration text.

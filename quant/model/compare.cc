@@ -48,10 +48,11 @@ class Comparison {
       if (model->rope.positions() < state->tokens) model->rope = RopeTable::of(model->config, state->tokens);
     }
     for (std::size_t b = 0; b < reference_.blocks.size(); ++b) {
-      ForwardContext context{&reference_.config, &reference_.rope, Numerics::fast, {}};
+      ForwardContext context{&reference_.config, &reference_.rope, Numerics::fast, reference_.values, {}};
       context.hook = [&](Group group, const BlockState& state) { return add_group(b, group, state); };
       if (Status passed = forward_block(reference_.blocks[b], context, float_state); !passed) return passed;
-      const ForwardContext other{&quantized_.config, &quantized_.rope, quantized_.numerics, {}};
+      const ForwardContext other{
+          &quantized_.config, &quantized_.rope, quantized_.numerics, quantized_.values, {}};
       if (Status passed = forward_block(quantized_.blocks[b], other, own); !passed) return passed;
       streams_[b].add(float_state.x, own.x);
     }

@@ -24,22 +24,47 @@ float scaled_frequency(const RopeScaling& scaling, float frequency) {
                             smooth * static_cast<double>(frequency));
 }
 
-void norm_rows(const float* x, std::span<const float> gain, float eps, std::int64_t rows, float* out) {
+constexpr std::int64_t kChunk = 4096;  // values that a thread rounds at a time
+
+void round_values(ValueType type, std::span<float> x) {
+  if (type == ValueType::f32) return;
+  const auto count = static_cast<std::int64_t>(x.size());
+#pragma omp parallel for
+  for (std::int64_t i = 0; i < count; i += kChunk) round_to_bf16(x.data() + i, std::min(kChunk, count - i));
+}
+
+/// In bf16 the product with the gain is a second rounding.
+void norm_row(ValueType type, const float* x, std::span<const float> gain, float eps, float* out) {
+  const auto width = static_cast<std::int64_t>(gain.size());
+  if (type == ValueType::f32) return rms_norm(x, gain.data(), eps, width, out);
+  const std::vector<float> ones(gain.size(), 1.0f);
+  rms_norm(x, ones.data(), eps, width, out);
+  round_to_bf16(out, width);
+  multiply_by(out, gain.data(), width);
+  round_to_bf16(out, width);
+}
+
+void norm_rows(ValueType type, const float* x, std::span<const float> gain, float eps, std::int64_t rows,
+               float* out) {
   const auto width = static_cast<std::int64_t>(gain.size());
 #pragma omp parallel for
-  for (std::int64_t row = 0; row < rows; ++row)
-    rms_norm(x + row * width, gain.data(), eps, width, out + row * width);
+  for (std::int64_t row = 0; row < rows; ++row) norm_row(type, x + row * width, gain, eps, out + row * width);
 }
 
 /// q/k norms (Qwen3) and RoPE on every head of a tokens x (heads * head_dim) matrix.
-void turn_heads(const ModelConfig& config, const RopeTable& rope, std::span<const float> gain,
-                std::int64_t tokens, std::int64_t heads, float* x) {
+void turn_heads(const ForwardContext& context, std::span<const float> gain, std::int64_t tokens,
+                std::int64_t heads, float* x) {
+  const ModelConfig& config = *context.config;
 #pragma omp parallel for
   for (std::int64_t t = 0; t < tokens; ++t) {
     for (std::int64_t h = 0; h < heads; ++h) {
       float* head = x + (t * heads + h) * config.head_dim;
-      if (!gain.empty()) rms_norm(head, gain.data(), config.rms_norm_eps, config.head_dim, head);
-      rope.rotate(head, t);
+      if (!gain.empty()) norm_row(context.values, head, gain, config.rms_norm_eps, head);
+      if (context.values == ValueType::f32) {
+        context.rope->rotate(head, t);
+      } else {
+        context.rope->rotate_bf16(head, t);
+      }
     }
   }
 }
@@ -49,8 +74,9 @@ struct AttentionInput {
 };
 
 /// softmax(Q K^T / sqrt(head_dim)) V for queries [first, first + rows) of one head, causal.
-void attend_rows(const ModelConfig& c, const AttentionInput& in, std::int64_t head, std::int64_t first,
-                 std::int64_t rows, float* scores, float* out) {
+void attend_rows(const ForwardContext& context, const AttentionInput& in, std::int64_t head,
+                 std::int64_t first, std::int64_t rows, float* scores, float* out) {
+  const ModelConfig& c = *context.config;
   const std::int64_t keys = first + rows, kv_head = head / (c.heads / c.kv_heads);
   const std::int64_t q_stride = c.q_width(), kv_stride = c.kv_width();
   const float* k = in.k + kv_head * c.head_dim;
@@ -62,6 +88,7 @@ void attend_rows(const ModelConfig& c, const AttentionInput& in, std::int64_t he
     float* row = scores + i * keys;
     const std::int64_t visible = first + i + 1;
     softmax(row, factor, visible);
+    if (context.values == ValueType::bf16) round_to_bf16(row, visible);
     std::fill(row + visible, row + keys, 0.0f);
   }
   multiply({scores, keys, 1}, StridedSource(v, kv_stride, 1),
@@ -72,16 +99,16 @@ void attend_rows(const ModelConfig& c, const AttentionInput& in, std::int64_t he
             .c_stride = q_stride});
 }
 
-void attend(const ModelConfig& c, const AttentionInput& in, std::int64_t tokens, float* out) {
+void attend(const ForwardContext& context, const AttentionInput& in, std::int64_t tokens, float* out) {
   const std::int64_t chunks = (tokens + kQueryRows - 1) / kQueryRows;
 #pragma omp parallel
   {
     std::vector<float> scores(static_cast<std::size_t>(kQueryRows * tokens));
 #pragma omp for collapse(2) schedule(dynamic)
-    for (std::int64_t head = 0; head < c.heads; ++head) {
+    for (std::int64_t head = 0; head < context.config->heads; ++head) {
       for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
         const std::int64_t first = (chunks - 1 - chunk) * kQueryRows;  // the longest first
-        attend_rows(c, in, head, first, std::min(kQueryRows, tokens - first), scores.data(), out);
+        attend_rows(context, in, head, first, std::min(kQueryRows, tokens - first), scores.data(), out);
       }
     }
   }
@@ -102,6 +129,7 @@ Status run_group(Block& block, const ForwardContext& context, Group group, const
     LinearLayer& layer = block.layer(linear);
     outputs[i].resize(static_cast<std::size_t>(state.tokens * layer.weight().rows()));
     if (Status applied = layer.apply(*input, context.numerics, outputs[i].data()); !applied) return applied;
+    round_values(context.values, outputs[i]);
     ++i;
   }
   return {};
@@ -110,22 +138,37 @@ Status run_group(Block& block, const ForwardContext& context, Group group, const
 void mix_tokens(const Block& block, const ForwardContext& context, std::int64_t tokens, GroupOutputs& qkv,
                 std::vector<float>& mixed) {
   const ModelConfig& config = *context.config;
-  turn_heads(config, *context.rope, block.q_norm, tokens, config.heads, qkv[0].data());
-  turn_heads(config, *context.rope, block.k_norm, tokens, config.kv_heads, qkv[1].data());
+  turn_heads(context, block.q_norm, tokens, config.heads, qkv[0].data());
+  turn_heads(context, block.k_norm, tokens, config.kv_heads, qkv[1].data());
   mixed.resize(static_cast<std::size_t>(tokens * config.q_width()));
-  attend(config, {qkv[0].data(), qkv[1].data(), qkv[2].data()}, tokens, mixed.data());
+  attend(context, {qkv[0].data(), qkv[1].data(), qkv[2].data()}, tokens, mixed.data());
+  round_values(context.values, mixed);
 }
 
-void activate(std::int64_t tokens, std::int64_t width, GroupOutputs& gate_up, std::vector<float>& out) {
+void activate(const ForwardContext& context, std::int64_t tokens, GroupOutputs& gate_up,
+              std::vector<float>& out) {
+  const std::int64_t width = context.config->intermediate;
+  const std::vector<float> ones(context.values == ValueType::f32 ? 0 : static_cast<std::size_t>(width), 1.0f);
 #pragma omp parallel for
-  for (std::int64_t t = 0; t < tokens; ++t)
-    silu_times(gate_up[0].data() + t * width, gate_up[1].data() + t * width, width);
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    float* gate = gate_up[0].data() + t * width;
+    const float* up = gate_up[1].data() + t * width;
+    if (context.values == ValueType::f32) {
+      silu_times(gate, up, width);
+      continue;
+    }
+    silu_times(gate, ones.data(), width);
+    round_to_bf16(gate, width);
+    multiply_by(gate, up, width);
+    round_to_bf16(gate, width);
+  }
   out = std::move(gate_up[0]);
 }
 
 void norm_residual(const std::vector<float>& gain, const ForwardContext& context, BlockState& state) {
   state.pending.resize(state.x.size());
-  norm_rows(state.x.data(), gain, context.config->rms_norm_eps, state.tokens, state.pending.data());
+  norm_rows(context.values, state.x.data(), gain, context.config->rms_norm_eps, state.tokens,
+            state.pending.data());
 }
 
 }  // namespace
@@ -148,6 +191,19 @@ RopeTable RopeTable::of(const ModelConfig& config, std::int64_t positions) {
     }
   }
   return table;
+}
+
+void RopeTable::rotate_bf16(float* head, std::int64_t position) const {
+  const auto rounded = [](float value) {
+    round_to_bf16(&value, 1);
+    return value;
+  };
+  for (std::int64_t i = 0; i < half; ++i) {
+    const auto at = static_cast<std::size_t>(position * half + i);
+    const float x1 = head[i], x2 = head[i + half], c = rounded(cosines[at]), s = rounded(sines[at]);
+    head[i] = rounded(rounded(x1 * c) - rounded(x2 * s));
+    head[i + half] = rounded(rounded(x2 * c) + rounded(x1 * s));
+  }
 }
 
 void RopeTable::rotate(float* head, std::int64_t position) const {
@@ -174,13 +230,15 @@ Status advance(Block& block, const ForwardContext& context, Group group, BlockSt
       break;
     case Group::o:
       add_to(state.x.data(), outputs[0].data(), elements);
+      round_values(context.values, state.x);
       norm_residual(block.post_attention_norm, context, state);
       break;
     case Group::gate_up:
-      activate(state.tokens, context.config->intermediate, outputs, state.pending);
+      activate(context, state.tokens, outputs, state.pending);
       break;
     case Group::down:
       add_to(state.x.data(), outputs[0].data(), elements);
+      round_values(context.values, state.x);
       state.pending.clear();
       break;
   }
@@ -213,13 +271,14 @@ Result<std::vector<float>> embed(const ModelEnds& ends, std::span<const std::uin
 }
 
 std::vector<float> logits_of(const ModelEnds& ends, const ModelConfig& config, std::span<const float> x,
-                             std::int64_t tokens) {
+                             std::int64_t tokens, ValueType values) {
   std::vector<float> normed(x.size());
-  norm_rows(x.data(), ends.final_norm, config.rms_norm_eps, tokens, normed.data());
+  norm_rows(values, x.data(), ends.final_norm, config.rms_norm_eps, tokens, normed.data());
   const Weight& head = config.tied_embeddings ? ends.embeddings : ends.lm_head;
   std::vector<float> logits(static_cast<std::size_t>(tokens * head.rows()));
   multiply({normed.data(), config.hidden, 1}, head,
            {.m = tokens, .n = head.rows(), .k = config.hidden, .c = logits.data(), .c_stride = head.rows()});
+  round_values(values, logits);
   return logits;
 }
 
@@ -228,11 +287,11 @@ Result<std::vector<float>> LanguageModel::forward(std::span<const std::uint32_t>
   if (!x) return x;
   BlockState state{static_cast<std::int64_t>(ids.size()), std::move(*x), {}};
   if (rope.positions() < state.tokens) rope = RopeTable::of(config, state.tokens);
-  const ForwardContext context{&config, &rope, numerics, {}};
+  const ForwardContext context{&config, &rope, numerics, values, {}};
   for (Block& block : blocks) {
     if (Status done = forward_block(block, context, state); !done) return done.failure();
   }
-  return logits_of(ends, config, state.x, state.tokens);
+  return logits_of(ends, config, state.x, state.tokens, values);
 }
 
 }  // namespace fourge::quant

@@ -44,6 +44,8 @@ struct RopeTable {
   /// HF half rotation of one head's vector in place: (x1, x2) -> (x1 c - x2 s, x2 c + x1 s), x2 the second
   /// half.
   void rotate(float* head, std::int64_t position) const;
+  /// The same with cos, sin, each product and each sum rounded to bf16.
+  void rotate_bf16(float* head, std::int64_t position) const;
   std::int64_t positions() const { return half == 0 ? 0 : static_cast<std::int64_t>(cosines.size()) / half; }
 };
 
@@ -57,11 +59,20 @@ struct BlockState {
 /// Sees the pending input of every group, in the order qkv, o, gate_up, down.
 using InputHook = std::function<Status(Group group, const BlockState& state)>;
 
+/// What values between operations are rounded to.
+enum class ValueType : std::uint8_t {
+  f32,
+  bf16,  // everywhere that transformers' bf16 models on a GPU round: norms, products, RoPE's two terms,
+         // probabilities, both factors of SwiGLU, the residual stream, logits
+};
+constexpr const char* name_of(ValueType type) { return type == ValueType::f32 ? "f32" : "bf16"; }
+
 /// Everything of a pass that is neither block nor sequence.
 struct ForwardContext {
   const ModelConfig* config = nullptr;
   const RopeTable* rope = nullptr;  // at least as many positions as tokens
   Numerics numerics = Numerics::fast;
+  ValueType values = ValueType::f32;
   InputHook hook = {};  // may be empty
 };
 
@@ -78,7 +89,7 @@ Result<std::vector<float>> embed(const ModelEnds& ends, std::span<const std::uin
 
 /// tokens x vocabulary: final norm and head.
 std::vector<float> logits_of(const ModelEnds& ends, const ModelConfig& config, std::span<const float> x,
-                             std::int64_t tokens);
+                             std::int64_t tokens, ValueType values = ValueType::f32);
 
 /// A model whose blocks are all in memory.
 struct LanguageModel {
@@ -87,6 +98,7 @@ struct LanguageModel {
   std::vector<Block> blocks;
   RopeTable rope;  // grows with the longest sequence seen
   Numerics numerics = Numerics::fast;
+  ValueType values = ValueType::f32;
 
   /// tokens x vocabulary logits of one sequence.
   Result<std::vector<float>> forward(std::span<const std::uint32_t> ids);

@@ -1,6 +1,7 @@
 #include "quant/model/vector_kernels.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 // SVE vectors have no compile-time size, so no array of accumulators can be made of them: NEON serves there.
@@ -100,6 +101,35 @@ HWY_ATTR void AddTo(float* x, const float* y, std::int64_t count) {
   for (; i < count; ++i) x[i] += y[i];
 }
 
+HWY_ATTR void MultiplyBy(float* x, const float* y, std::int64_t count) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::LoadU(d, y + i)), d, x + i);
+  }
+  for (; i < count; ++i) x[i] *= y[i];
+}
+
+HWY_ATTR void RoundToBf16(float* x, std::int64_t count) {
+  const D d;
+  const hn::RebindToUnsigned<D> bits;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto one = hn::Set(bits, 1u), half = hn::Set(bits, 0x7fffu), high = hn::Set(bits, 0xffff0000u);
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const V v = hn::LoadU(d, x + i);
+    const auto u = hn::BitCast(bits, v);
+    const auto odd = hn::And(hn::ShiftRight<16>(u), one);
+    const V rounded = hn::BitCast(d, hn::And(hn::Add(u, hn::Add(half, odd)), high));
+    hn::StoreU(hn::IfThenElse(hn::IsFinite(v), rounded, v), d, x + i);
+  }
+  for (; i < count; ++i) {
+    const auto u = std::bit_cast<std::uint32_t>(x[i]);
+    if (std::isfinite(x[i])) x[i] = std::bit_cast<float>((u + 0x7fffu + (u >> 16 & 1u)) & 0xffff0000u);
+  }
+}
+
 HWY_ATTR void SiluTimes(float* gate, const float* up, std::int64_t count) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -173,6 +203,8 @@ namespace fourge::quant {
 HWY_EXPORT(MultiplyTile);
 HWY_EXPORT(RmsNorm);
 HWY_EXPORT(AddTo);
+HWY_EXPORT(MultiplyBy);
+HWY_EXPORT(RoundToBf16);
 HWY_EXPORT(SiluTimes);
 HWY_EXPORT(Softmax);
 HWY_EXPORT(LogSumExp);
@@ -186,6 +218,10 @@ void rms_norm(const float* x, const float* gain, float eps, std::int64_t count, 
   HWY_DYNAMIC_DISPATCH(RmsNorm)(x, gain, eps, count, out);
 }
 void add_to(float* x, const float* y, std::int64_t count) { HWY_DYNAMIC_DISPATCH(AddTo)(x, y, count); }
+void multiply_by(float* x, const float* y, std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(MultiplyBy)(x, y, count);
+}
+void round_to_bf16(float* x, std::int64_t count) { HWY_DYNAMIC_DISPATCH(RoundToBf16)(x, count); }
 void silu_times(float* gate, const float* up, std::int64_t count) {
   HWY_DYNAMIC_DISPATCH(SiluTimes)(gate, up, count);
 }

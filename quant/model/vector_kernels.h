@@ -19,6 +19,12 @@ void multiply_tile(const float* a, const float* b, std::int64_t depth, float* c,
 /// out = x / sqrt(mean(x^2) + eps) * gain. `out` may be `x`.
 void rms_norm(const float* x, const float* gain, float eps, std::int64_t count, float* out);
 
+/// x rounded to bf16, nearest even. Infinity and NaN stay.
+void round_to_bf16(float* x, std::int64_t count);
+
+/// x *= y
+void multiply_by(float* x, const float* y, std::int64_t count);
+
 /// x += y
 void add_to(float* x, const float* y, std::int64_t count);
 

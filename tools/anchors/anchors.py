@@ -1,141 +1,65 @@
 #!/usr/bin/env python3
 """Bits per byte of a model under every recipe, beside published anchors; table and plots.
 
-    anchors.py --fourge build/release/fourge --models FOLDER --model nano --work FOLDER --out FOLDER
+    anchors.py --fourge build/release/fourge --models FOLDER --model nano --work FOLDER --results nano.json --out FOLDER
 
-FOLDER of --models holds <model>/, calib.bin, valid.bin and, for the comparison, anchors.json. Every row is quantised and
-evaluated once; its results stay under --work and are used again by the next run, so that an interrupted run goes on.
+FOLDER of --models holds <model>/, calib.bin, valid.bin and, for the comparison, anchors.json. Every row is quantised,
+evaluated (W4A4: with both numerics) and its folder deleted; --jobs rows at a time, --threads threads each. A finished
+row is printed at once and written to --results, which is read at the start: rows that it holds are not done again, so
+that a run which was killed, or ended by --seconds, goes on where it was. --render only draws what --results holds.
 Writes <out>/<model>.md, <model>_bits.svg, <model>_layers.svg and <model>_scales.svg. Needs nothing but Python 3.9.
 """
 import argparse
 import json
-import math
-import os
 import pathlib
-import subprocess
+import shutil
 import sys
 
+import jobs
 import plots
-
-CALIBRATED_ROTATION = {"nvfp4": "16", "mxfp4": "32"}
-
-
-def rows():
-    """(name as in anchors.json or own, arguments of fourge quantize)."""
-    out = []
-
-    def add(name, fmt, activations, *arguments):
-        w4a16 = ["--w4a16"] if activations == "w4a16" else []
-        out.append((f"{fmt}-{activations}-{name}", ["--format", fmt, *arguments, *w4a16]))
-
-    for acts in ("w4a4", "w4a16"):
-        rule = ["--activation-rule", "static_6"] if acts == "w4a4" else []
-        static = ["--static-activations"] if acts == "w4a4" else []
-        shift = ["--activation-rule", "shift"] if acts == "w4a4" else []
-        add("fos-static_6", "nvfp4", acts, "--recipe", "rtn")
-        add("fos-mse", "nvfp4", acts, "--recipe", "4over6")
-        add("fpq-rtn-h16", "nvfp4", acts, "--recipe", "rtn", "--rotate", "16", *static)
-        add("fpq-rtn-h128", "nvfp4", acts, "--recipe", "rtn", "--rotate", "128", *static)
-        add("fos-static_6", "mxfp4", acts, "--recipe", "rtn", "--scale-rule", "static_6", *rule)
-        add("ocp-floor", "mxfp4", acts, "--recipe", "rtn")
-        for order in ("32", "128"):
-            add(f"fpq-rtn-h{order}", "mxfp4", acts, "--recipe", "rtn", "--rotate", order, "--scale-rule", "shift", *shift)
-        for fmt in ("nvfp4", "mxfp4"):
-            add("fpq-gptq-id", fmt, acts, "--recipe", "gptq")
-            add(f"fpq-gptq-h{CALIBRATED_ROTATION[fmt]}", fmt, acts, "--recipe", "mr-gptq")
-            add("fpq-gptq-h128", fmt, acts, "--recipe", "mr-gptq", "--rotate", "128")
-            add("best", fmt, acts, "--recipe", "best")
-    return out
-
-
-def ablation_rows():
-    """One setting of `best` at a time put back to what MR-GPTQ does, and other settings that were tried."""
-    changes = {
-        "activation-amax": {"nvfp4": ["--activation-rule", "static_6"], "mxfp4": ["--activation-rule", "shift"]},
-        "target-float": ["--target", "float_output"],
-        "target-own": ["--target", "own_input"],
-        "scales-before": ["--scale-timing", "before"],
-        "no-descent": ["--descent", "0"],
-        "rotate-none": ["--rotate", "none"],
-        "rotate-32": ["--rotate", "32"],
-        "rotate-auto": ["--rotate", "auto"],
-    }
-    return [
-        (f"{fmt}-w4a4-best-{name}", ["--format", fmt, "--recipe", "best", *(c[fmt] if isinstance(c, dict) else c)])
-        for fmt in ("nvfp4", "mxfp4")
-        for name, c in changes.items()
-    ]
-
-
-def run_json(command, path, environment):
-    """The JSON document that a command prints, kept in `path`."""
-    if path.exists():
-        return json.loads(path.read_text())
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if result.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}: {result.stderr.strip().splitlines()[-1:]}")
-    partial = path.with_suffix(".partial")
-    partial.write_text(result.stdout)
-    partial.replace(path)
-    return json.loads(result.stdout)
+import report
+import rows
 
 
 class Runner:
     def __init__(self, options):
         self.options = options
         self.model = options.models / options.model
-        self.work = options.work / options.model
-        self.work.mkdir(parents=True, exist_ok=True)
-        self.environment = dict(os.environ)
-        self.environment.setdefault("OMP_WAIT_POLICY", "passive")
+        self.commands = jobs.Commands(options.threads, options.seconds)
 
-    def evaluate(self, folder, name, extra=()):
+    def evaluate(self, folder, *arguments):
         text = self.options.text or self.options.models / "valid.bin"
-        command = [self.options.fourge, "eval", folder, "--text", text, "--json", *extra]
-        return run_json(command, self.work / f"{name}.json", self.environment)
+        document, _ = self.commands.run([self.options.fourge, "eval", folder, "--text", text, "--json", *arguments])
+        return document
+
+    def float_row(self):
+        measured = self.evaluate(self.model, "--max-bytes", self.options.max_bytes)
+        return {"bits": measured["bits_per_byte"], "window_bits": measured["window_bits"], "bytes": measured["bytes"],
+                "seconds": measured["seconds"]}
 
     def row(self, name, arguments):
-        folder = self.work / name
-        report = self.work / f"{name}.quantize.json"
-        if not folder.exists():
-            report.unlink(missing_ok=True)
-        quantize = [self.options.fourge, "quantize", self.model, "--out", folder, "--calibration",
-                    self.options.models / "calib.bin", "--json", *arguments]
-        quantized = run_json(quantize, report, self.environment)
-        bytes_read = ["--max-bytes", str(self.options.max_bytes)]
-        measured = self.evaluate(folder, f"{name}.eval", bytes_read)
-        layers = self.evaluate(folder, f"{name}.layers",
-                               ["--max-bytes", str(self.options.layer_bytes), "--reference", self.model])
-        return {"name": name, "bits": measured["bits_per_byte"], "windows": measured["window_bits"],
-                "bytes": measured["bytes"], "seconds": quantized["seconds"],
-                "eval_seconds": measured["seconds"], "layers": layers["layers"],
-                "stream_error": layers["stream_error"][-1], "folder": folder}
-
-
-def mean(values):
-    values = list(values)
-    return sum(values) / len(values) if values else 0.0
-
-
-def paired_error(result, base):
-    """Standard error of the bits per byte over the float model, from the spread over windows."""
-    differences = [a - b for a, b in zip(result["windows"], base["window_bits"])]
-    centre = mean(differences)
-    variance = sum((d - centre) ** 2 for d in differences) / max(len(differences) - 1, 1)
-    return math.sqrt(variance * len(differences)) / result["bytes"]
-
-
-def table(model, base_document, results, anchors):
-    base = base_document["bits_per_byte"]
-    lines = [f"# {model}", "", f"bf16 weights, f32 arithmetic: **{base:.5f}** bits per byte.", "",
-             "| row | bits per byte | over float | anchor | less anchor | mean layer error | stream error | quantise s |",
-             "|---|---|---|---|---|---|---|---|"]
-    for r in results:
-        anchor = anchors.get(r["name"])
-        beside = f"{anchor:.5f} | {r['bits'] - anchor:+.5f}" if anchor else "- | -"
-        lines.append(f"| {r['name']} | **{r['bits']:.5f}** | {r['bits'] - base:+.5f} ± {paired_error(r, base_document):.5f} | {beside} | "
-                     f"{mean(l['output_error'] for l in r['layers']):.4e} | {r['stream_error']:.4e} | {r['seconds']:.0f} |")
-    return "\n".join(lines) + "\n"
+        folder = self.options.work / self.options.model / name
+        for left in (folder, folder.with_name(name + ".partial")):  # by a run that was ended
+            shutil.rmtree(left, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        quantized, mib = self.commands.run(
+            [self.options.fourge, "quantize", self.model, "--out", folder, "--calibration",
+             self.options.models / "calib.bin", "--json", *arguments])
+        measured = self.evaluate(folder, "--max-bytes", self.options.max_bytes)
+        result = {"arguments": arguments, "bits": measured["bits_per_byte"], "window_bits": measured["window_bits"],
+                  "bytes": measured["bytes"], "threads": self.options.threads, "eval_seconds": measured["seconds"],
+                  "quantize_seconds": quantized["seconds"], "quantize_mib": mib}
+        if "w4a4" in name and not self.options.fast:
+            exact = self.evaluate(folder, "--max-bytes", self.options.max_bytes, "--numerics", "blackwell")
+            result.update(blackwell_bits=exact["bits_per_byte"], blackwell_seconds=exact["seconds"])
+        compared = self.evaluate(folder, "--max-bytes", self.options.layer_bytes, "--reference", self.model)
+        for made, seen in zip(quantized["layers"], compared["layers"]):
+            made["output_error"] = seen["output_error"]
+        result.update(layers=quantized["layers"], stream_error=compared["stream_error"][-1],
+                      scales=plots.scale_codes(folder))
+        if not self.options.keep:
+            shutil.rmtree(folder)
+        return result
 
 
 def read_anchors(options):
@@ -145,42 +69,109 @@ def read_anchors(options):
     return {row["name"]: row["bpb64k"] for row in json.loads(path.read_text()).get(options.model, [])}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fourge", type=pathlib.Path, required=True)
-    parser.add_argument("--models", type=pathlib.Path, required=True)
-    parser.add_argument("--model", default="nano")
-    parser.add_argument("--work", type=pathlib.Path, required=True)
-    parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--text", type=pathlib.Path, help="default: valid.bin")
-    parser.add_argument("--max-bytes", type=int, default=65536)
-    parser.add_argument("--layer-bytes", type=int, default=4096, help="text that layer errors are measured on")
-    parser.add_argument("--ablation", action="store_true", help="also the variants of recipe best")
-    parser.add_argument("--only", default="", help="rows whose name contains this")
-    parser.add_argument("--cached", action="store_true", help="no new rows: table and plots of what --work holds")
-    options = parser.parse_args()
+def write(path, results):
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(results))
+    partial.replace(path)
 
+
+def wanted(options):
+    table = rows.anchor_rows() + (rows.ablation_rows() if options.ablation else [])
+    only, skip = options.only.split(",") if options.only else [""], options.skip.split(",") if options.skip else []
+    return [(name, arguments) for name, arguments in table
+            if any(part in name for part in only) and not any(part in name for part in skip)]
+
+
+def measure(options, results, anchors):
+    """Fills `results`; returns the names of rows that are missing at the end."""
     runner = Runner(options)
-    base = runner.evaluate(runner.model, "float.eval", ["--max-bytes", str(options.max_bytes)])
-    results = []
-    for name, arguments in rows() + (ablation_rows() if options.ablation else []):
-        if options.only not in name:
-            continue
-        if options.cached and not (runner.work / f"{name}.layers.json").exists():
-            continue
-        results.append(runner.row(name, arguments))
-        print(f"{name} {results[-1]['bits']:.5f}", flush=True)
+    tasks = [(name, lambda name=name, arguments=arguments: runner.row(name, arguments))
+             for name, arguments in wanted(options) if name not in results["rows"]]
+    if "float" not in results:
+        tasks.insert(0, ("float", runner.float_row))
+    missing = []
+
+    def on_done(name, result):
+        if isinstance(result, jobs.Stopped):
+            return missing.append(name)
+        if isinstance(result, Exception):
+            print(f"{name}: {result}", flush=True)
+            return missing.append(name)
+        if name == "float":
+            results["float"] = result
+            line = f"{name} {result['bits']:.5f}"
+        else:
+            results["rows"][name] = result
+            anchor = f" anchor {anchors[name]:.5f} {result['bits'] - anchors[name]:+.5f}" if name in anchors else ""
+            line = (f"{name} {result['bits']:.5f}{anchor} quantize {result['quantize_seconds']:.1f} s "
+                    f"{result['quantize_mib']:.0f} MiB eval {result['eval_seconds']:.1f} s")
+            if "blackwell_bits" in result:
+                line += f" blackwell {result['blackwell_bits']:.5f} {result['blackwell_seconds']:.1f} s"
+        write(options.results, results)
+        print(line, flush=True)
+
+    jobs.in_parallel(tasks, options.jobs, options.threads, on_done)
+    return missing
+
+
+def in_table_order(results):
+    """Rows as rows.py lists them, whatever order they ended in."""
+    order = [name for name, _ in rows.anchor_rows() + rows.ablation_rows()]
+    return {name: results["rows"][name] for name in order if name in results["rows"]}
+
+
+def render(options, results, anchors):
+    results["rows"] = in_table_order(results)
     options.out.mkdir(parents=True, exist_ok=True)
     page = options.out / f"{options.model}.md"
-    page.write_text(table(options.model, base, results, read_anchors(options)))
-    plots.bits(options.out / f"{options.model}_bits.svg", options.model, base["bits_per_byte"], results)
+    page.write_text(f"# {options.model}\n\n" + report.table(results, anchors))
+    plots.bits(options.out / f"{options.model}_bits.svg", options.model, results)
     plots.layers(options.out / f"{options.model}_layers.svg", options.model, results)
     plots.scales(options.out / f"{options.model}_scales.svg", options.model, results)
     print(f"{page} and three plots written")
 
 
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fourge", type=pathlib.Path, help="the program (not needed with --render)")
+    parser.add_argument("--models", type=pathlib.Path, required=True)
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("anchors_work"), help="for folders while measured")
+    parser.add_argument("--results", type=pathlib.Path, required=True, help="JSON, read and written")
+    parser.add_argument("--out", type=pathlib.Path, help="folder for table and plots")
+    parser.add_argument("--jobs", type=int, default=1, help="rows at a time")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each")
+    parser.add_argument("--seconds", type=float, help="end after this, keeping what is finished")
+    parser.add_argument("--only", default="", help="rows whose name contains one of these, by commas")
+    parser.add_argument("--skip", default="", help="no rows whose name contains one of these")
+    parser.add_argument("--ablation", action="store_true", help="also the variants of recipe best")
+    parser.add_argument("--fast", action="store_true", help="W4A4 with numerics fast only")
+    parser.add_argument("--keep", action="store_true", help="do not delete quantised folders")
+    parser.add_argument("--text", type=pathlib.Path, help="default: valid.bin")
+    parser.add_argument("--max-bytes", type=int, default=65536)
+    parser.add_argument("--layer-bytes", type=int, default=4096, help="text that layer errors are measured on")
+    parser.add_argument("--render", action="store_true", help="nothing new: table and plots of --results")
+    options = parser.parse_args()
+    if not options.render and not options.fourge:
+        parser.error("--fourge is needed to measure")
+    return options
+
+
+def main():
+    options = parse()
+    results = json.loads(options.results.read_text()) if options.results.exists() else {"model": options.model, "rows": {}}
+    if results["model"] != options.model:
+        raise ValueError(f"{options.results} holds {results['model']}: expected {options.model}")
+    anchors = read_anchors(options)
+    missing = [] if options.render else measure(options, results, anchors)
+    if options.out and "float" in results:
+        render(options, results, anchors)
+    if missing:
+        sys.exit(f"anchors: {len(missing)} rows are missing; the same command goes on: {', '.join(missing)}")
+
+
 if __name__ == "__main__":
     try:
         main()
-    except (RuntimeError, OSError, KeyError, ValueError) as error:
+    except (jobs.Failed, OSError, KeyError, ValueError) as error:
         sys.exit(f"anchors: {error}")

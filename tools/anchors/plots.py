@@ -37,27 +37,24 @@ class Svg:
                         f"{body}\n</svg>\n")
 
 
-def format_of(result):
-    return result["name"].split("-")[0]
-
-
-def bits(path, model, base, results):
+def bits(path, model, results):
     """Bits per byte over the float model, one bar a recipe, smallest first."""
-    ordered = sorted(results, key=lambda r: r["bits"])
+    base = results["float"]["bits"]
+    ordered = sorted(results["rows"].items(), key=lambda item: item[1]["bits"])
     svg = Svg(760, 60 + 20 * len(ordered))
     svg.text(10, 22, f"{model}: bits per byte over the float model ({base:.5f})", size=14, weight="bold")
-    most = max([r["bits"] - base for r in ordered] + [1e-9])
-    for i, r in enumerate(ordered):
+    most = max([r["bits"] - base for _, r in ordered] + [1e-9])
+    for i, (name, r) in enumerate(ordered):
         y, over = 40 + 20 * i, r["bits"] - base
-        svg.text(250, y + 12, r["name"], "end")
+        svg.text(250, y + 12, name, "end")
         width = 400 * max(over, 0.0) / most
-        svg.rect(256, y, width, 15, COLOURS[0] if format_of(r) == "nvfp4" else COLOURS[2])
+        svg.rect(256, y, width, 15, COLOURS[0] if name.startswith("nvfp4") else COLOURS[2])
         svg.text(262 + width, y + 12, f"{over:+.5f}")
     svg.write(path)
 
 
 def chosen(results, names):
-    return [r for r in results if any(r["name"].endswith(n) for n in names) and "w4a4" in r["name"]]
+    return [(name, r) for name, r in results["rows"].items() if name.endswith(names) and "w4a4" in name]
 
 
 def layers(path, model, results):
@@ -65,7 +62,7 @@ def layers(path, model, results):
     shown = chosen(results, ("-fos-mse", "-ocp-floor", "-fpq-gptq-h16", "-fpq-gptq-h32", "-best"))
     svg = Svg(900, 440)
     svg.text(10, 22, f"{model}: output error of each linear layer, |y - yq|^2 / |y|^2, W4A4", size=14, weight="bold")
-    values = [l["output_error"] for r in shown for l in r["layers"] if l["output_error"] > 0]
+    values = [l["output_error"] for _, r in shown for l in r["layers"] if l["output_error"] > 0]
     if not values:
         return svg.write(path)
     low, high = math.floor(math.log10(min(values)) * 2) / 2, math.ceil(math.log10(max(values)) * 2) / 2
@@ -78,25 +75,25 @@ def layers(path, model, results):
         y = y_of(10 ** (half / 2))
         svg.line(left, y, right, y)
         svg.text(left - 6, y + 4, f"{10 ** (half / 2):.1e}", "end", 10)
-    count = len(shown[0]["layers"])
+    count = len(shown[0][1]["layers"])
     step = (right - left) / max(count, 1)
     for i in range(0, count, 7):
         svg.line(left + i * step, top, left + i * step, bottom)
         svg.text(left + (i + 3.5) * step, bottom + 14, f"block {i // 7}", "middle", 10)
     svg.text(left, bottom + 30, "within a block: q, k, v, o, gate, up, down", size=10)
-    for c, r in enumerate(shown):
+    for c, (name, r) in enumerate(shown):
         colour = COLOURS[c % len(COLOURS)]
         points = [(left + (i + 0.5) * step, y_of(l["output_error"])) for i, l in enumerate(r["layers"])]
         svg.polyline(points, colour)
         for x, y in points:
             svg.circle(x, y, colour)
         svg.rect(left + (c % 3) * 280, bottom + 40 + 16 * (c // 3), 10, 10, colour)
-        svg.text(left + 15 + (c % 3) * 280, bottom + 50 + 16 * (c // 3), r["name"], size=11)
+        svg.text(left + 15 + (c % 3) * 280, bottom + 50 + 16 * (c // 3), name, size=11)
     svg.write(path)
 
 
 def scale_codes(folder):
-    """Counts of the scale bytes of all layers of a fourge folder."""
+    """Counts of the scale bytes of all layers of a fourge folder, by code."""
     counts = collections.Counter()
     for shard in sorted(folder.glob("*.safetensors")):
         data = shard.read_bytes()
@@ -105,7 +102,7 @@ def scale_codes(folder):
             if name.endswith((".scales", ".weight_scale")) and tensor["dtype"] in ("U8", "F8_E4M3"):
                 first, last = tensor["data_offsets"]
                 counts.update(data[8 + size + first : 8 + size + last])
-    return counts
+    return {str(code): counts[code] for code in sorted(counts)}
 
 
 def scales(path, model, results):
@@ -113,10 +110,10 @@ def scales(path, model, results):
     shown = chosen(results, ("-fos-static_6", "-fos-mse", "-fpq-gptq-h16", "-fpq-gptq-h32", "-best"))
     svg = Svg(760, 40 + 130 * max(len(shown), 1))
     svg.text(10, 22, f"{model}: scale codes of the weights (nvfp4: ue4m3, mxfp4: ue8m0)", size=14, weight="bold")
-    for i, r in enumerate(shown):
-        counts = scale_codes(r["folder"])
+    for i, (name, r) in enumerate(shown):
+        counts = {int(code): count for code, count in r["scales"].items()}
         top, bottom = 50 + 130 * i, 140 + 130 * i
-        svg.text(10, top - 6, r["name"], size=11)
+        svg.text(10, top - 6, name, size=11)
         if not counts:
             continue
         first, last, most = min(counts), max(counts), max(counts.values())

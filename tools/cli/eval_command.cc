@@ -29,6 +29,7 @@ struct EvalOptions {
   std::int64_t window = 0;
   std::int64_t max_bytes = 0;
   Numerics numerics = Numerics::fast;
+  quant::ValueType values = quant::ValueType::f32;
 };
 
 Result<quant::LanguageModel> load(const quant::Checkpoint& checkpoint) {
@@ -67,6 +68,7 @@ Result<Outcome> run(const EvalOptions& options, Context& context) {
   Result<quant::LanguageModel> model = load(*checkpoint);
   if (!model) return model.failure();
   model->numerics = options.numerics;
+  model->values = options.values;
   const std::int64_t window = options.window > 0 ? options.window : model->config.context;
   const Result<std::vector<std::uint32_t>> ids =
       quant::read_tokens(options.text, options.encoding, model->config.vocabulary, options.max_bytes);
@@ -102,6 +104,8 @@ void add_eval_command(CLI::App& app, Context& context) {
             "Tokens a window (default: the model's context)");
   add_choice(*command, "--numerics", options->numerics, {Numerics::fast, Numerics::blackwell},
              "blackwell: every 4-bit product bit for bit as the tensor cores");
+  add_choice(*command, "--values", options->values, {quant::ValueType::f32, quant::ValueType::bf16},
+             "Of values between operations: bf16 rounds as a bf16 model on a GPU does");
   add_choice(*command, "--tokens", options->encoding,
              {quant::TokenEncoding::automatic, quant::TokenEncoding::bytes, quant::TokenEncoding::u16,
               quant::TokenEncoding::u32},

@@ -50,6 +50,7 @@ struct QuantizeOptions {
   bool tune_encode = false;
   double damping = 0.01;
   double target_damping = 0.01;
+  double equalize = 0.0;
   std::int64_t descent = 0;
   std::int64_t sequences = 128;
   std::int64_t length = 0;
@@ -100,6 +101,7 @@ Result<quant::Recipe> recipe_of(const QuantizeOptions& o, const CLI::App& comman
   if (given("--flow")) r.flow = o.flow;
   if (given("--target")) r.target = o.target;
   if (given("--target-damping")) r.target_damping = o.target_damping;
+  if (given("--equalize")) r.equalize = o.equalize;
   if (given("--static-activations")) r.static_activations = o.static_activations;
   if (given("--tune-encode")) r.tune_encode = o.tune_encode;
   if (Status valid = quant::check(r); !valid) return valid.failure();
@@ -247,6 +249,8 @@ void add_recipe_options(CLI::App& command, QuantizeOptions& o) {
              "What GPTQ keeps near");
   command.add_option("--damping", o.damping, "Of GPTQ's Hessian, times its mean diagonal");
   command.add_option("--target-damping", o.target_damping, "Of the least squares of float_output");
+  command.add_option("--equalize", o.equalize,
+                     "Strength, 0 to 1, of moving scale between input channels and columns");
   add_count(command, "--descent", o.descent, 0, 100, "Passes of coordinate descent after GPTQ");
 }
 
