@@ -119,19 +119,26 @@ Result<QuantizeOutcome> Quantizer::run(const QuantizeOperands& operands, const R
   const jit::ExecTimer timer([&] {
     return code().name + ": " + std::to_string(operands.rows) + " x " + std::to_string(operands.cols);
   });
-  const bool two_level = spec_.quantize.format == Format::nvfp4 && spec_.quantize.rule != ScaleRule::quest;
+  return jit::quantize_with(*kernel_, spec_, operands, options.threads);
+}
+
+namespace jit {
+
+Result<QuantizeOutcome> quantize_with(const QuantizeKernel& kernel, const QuantizerSpec& spec,
+                                      const QuantizeOperands& operands, int threads) {
+  const bool two_level = spec.quantize.format == Format::nvfp4 && spec.quantize.rule != ScaleRule::quest;
   QuantizeOutcome outcome;
   outcome.amax = operands.amax.value_or(0.0f);
   if (operands.rows != 0 && operands.cols != 0) {
-    jit::StripPass pass(spec_, *kernel_, operands, options.threads);
+    StripPass pass(spec, kernel, operands, threads);
     if (two_level && !operands.amax.has_value()) {
       if (const Status found = pass.find_amax(outcome.amax); !found.ok()) return found.failure();
       if (!std::isfinite(outcome.amax))
         return {Error::kBadArgument, "expected finite values", "an element is infinite"};
     }
-    jit::StripArgs tensor{};
+    StripArgs tensor{};
     set_keys(operands.seed, tensor);
-    if (spec_.quantize.format == Format::nvfp4) set_scaling(spec_.quantize, outcome.amax, tensor);
+    if (spec.quantize.format == Format::nvfp4) set_scaling(spec.quantize, outcome.amax, tensor);
     if (two_level && outcome.amax == 0.0f && !operands.amax.has_value()) {
       pass.write_zeros();
     } else if (const Status done = pass.quantize(tensor, outcome); !done.ok()) {
@@ -139,14 +146,12 @@ Result<QuantizeOutcome> Quantizer::run(const QuantizeOperands& operands, const R
     }
   }
   if (two_level) {
-    const float denominator = largest_code(spec_.quantize.rule) * largest_scale(spec_.quantize);
+    const float denominator = largest_code(spec.quantize.rule) * largest_scale(spec.quantize);
     outcome.tensor_scale = TensorScale::decode_multiplier(outcome.amax / denominator);
   }
-  if (spec_.quantize.rule == ScaleRule::shift) outcome.tensor_scale = TensorScale::encode_multiplier(3.0f);
+  if (spec.quantize.rule == ScaleRule::shift) outcome.tensor_scale = TensorScale::encode_multiplier(3.0f);
   return outcome;
 }
-
-namespace jit {
 
 std::span<const QuantizeKernelEntry> quantize_kernels() {
   static constexpr QuantizeKernelEntry kKernels[] = {

@@ -39,6 +39,10 @@ using QuantizeKernelEntry = KernelEntry<QuantizerSpec, QuantizeKernel>;
 /// Every quantise kernel, best first.
 std::span<const QuantizeKernelEntry> quantize_kernels();
 
+/// What Quantizer::run does with operands that it has checked.
+Result<QuantizeOutcome> quantize_with(const QuantizeKernel& kernel, const QuantizerSpec& spec,
+                                      const QuantizeOperands& operands, int threads);
+
 Result<std::shared_ptr<const QuantizeKernel>> make_quantize_scalar(const QuantizerSpec& spec);
 const char* quantize_scalar_refusal(const QuantizerSpec& spec);
 Result<std::shared_ptr<const QuantizeKernel>> make_quantize_simd(const QuantizerSpec& spec,
@@ -48,6 +52,10 @@ Result<std::shared_ptr<const QuantizeKernel>> make_quantize_simd(const Quantizer
   return make_quantize_simd(spec, kTarget);
 }
 constexpr const char* quantize_simd_refusal(const QuantizerSpec&) { return nullptr; }
+#if defined(__aarch64__)
+Result<std::shared_ptr<const QuantizeKernel>> make_quantize_neon(const QuantizerSpec& spec);
+const char* quantize_neon_refusal(const QuantizerSpec& spec);
+#endif
 #if defined(__x86_64__)
 Result<std::shared_ptr<const QuantizeKernel>> make_quantize_avx512(const QuantizerSpec& spec);
 const char* quantize_avx512_refusal(const QuantizerSpec& spec);

@@ -9,8 +9,11 @@
 
 #include "fourge/rounding.h"
 #include "jit/cpu.h"
+#include "jit/decode/decode_kernel.h"
 #include "jit/gemm/exact_gemm.h"
 #include "jit/hadamard/hadamard_kernel.h"
+#include "jit/quantize/quantize_kernel.h"
+#include "tests/support/aarch64_offender.h"
 #include "tests/support/abi_check.h"
 #include "tests/support/gemm_problem.h"
 #include "tests/support/guarded_buffer.h"
@@ -78,6 +81,84 @@ TEST_F(AArch64Native, HadamardKeepsRegistersAndFpcr) {
       EXPECT_EQ(std::count(y.begin(), y.end(), 0), order - 1);
     }
   }
+}
+
+TEST_F(AArch64Native, FastGemmKeepsRegistersAndFpcr) {
+  std::mt19937_64 rng(63);
+  for (const std::uint64_t fpcr : kModes) {
+    for (const Format format : kFormats) {
+      GemmSpec spec = random_spec(rng, 24);
+      spec.format = format;
+      spec.numerics = Numerics::fast;
+      const GemmProblem problem = make_problem(spec, DataKind::gaussian, rng);
+      const auto kernel = jit::make_fast_dotprod(spec);
+      ASSERT_TRUE(kernel.ok());
+      observed = {entry_of((*kernel)->code()), fpcr, ""};
+      answer(*jit::make_exact_from_function(format, observed_panel), problem, 1);
+      ASSERT_EQ(observed.violations, "");
+    }
+  }
+}
+
+TEST_F(AArch64Native, DecodeKeepsRegistersAndFpcr) {
+  for (const std::uint64_t fpcr : kModes) {
+    for (const Format format : {Format::nvfp4, Format::mxfp4}) {
+      const DecodeSpec spec{format, ElementFormat::f32};
+      const auto kernel = jit::make_decode_neon(spec);
+      ASSERT_TRUE(kernel.ok());
+      const jit::DecodeTable table(spec, 1.0f);
+      const std::uint8_t codes[16] = {0x72},
+                         scales[1] = {static_cast<std::uint8_t>(format == Format::nvfp4 ? 56 : 127)};
+      float y[32] = {};
+      simd::DecodeArgs args{codes, scales, y, table.data(), 1};
+      EXPECT_EQ(abi_violations(entry_of((*kernel)->code()), &args, fpcr), "");
+      EXPECT_EQ(y[0], 1.0f);
+      EXPECT_EQ(y[1], 6.0f);
+    }
+  }
+}
+
+TEST_F(AArch64Native, QuantiseKeepsRegistersAndFpcr) {
+  for (const std::uint64_t fpcr : kModes) {
+    for (const Format format : {Format::nvfp4, Format::mxfp4}) {
+      for (const std::int64_t order : {0, 16, 64, 256}) {
+        const ScaleRule rule = format == Format::nvfp4 ? ScaleRule::mse_4_6 : ScaleRule::rceil;
+        const QuantizerSpec spec{
+            .quantize = {.format = format, .rule = rule}, .rotate = order, .signs = order != 0};
+        const auto kernel = jit::make_quantize_neon(spec);
+        ASSERT_TRUE(kernel.ok());
+        std::vector<float> x(256);
+        for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 16) - 7.5f;
+        const std::vector<std::uint32_t> signs(256);
+        std::vector<std::uint8_t> codes(128), scales(16);
+        std::uint16_t flags = 0xffff;
+        jit::StripArgs args{.x = x.data(),
+                            .rows = 1,
+                            .groups = 1,
+                            .codes = codes.data(),
+                            .scales = scales.data(),
+                            .scale_step = 4,
+                            .flags = &flags,
+                            .sign_words = signs.data(),
+                            .rotation_scale = 1.0f,
+                            .amax = 8.0f,
+                            .encode = 1.0f,
+                            .decode = 1.0f};
+        EXPECT_EQ(abi_violations(entry_of((*kernel)->code()), &args, fpcr), "") << kernel_name(spec);
+        EXPECT_EQ(flags, 0);
+        EXPECT_NE(std::count(codes.begin(), codes.end(), 0), 128);
+      }
+    }
+  }
+}
+
+// What the tests above rely on.
+TEST_F(AArch64Native, BrokenPromisesOfTheAbiAreFound) {
+  for_each_offender([](AArch64Offender& offender) {
+    const auto code = offender.assemble("offender");
+    ASSERT_TRUE(code.ok());
+    EXPECT_EQ(abi_violations(code->entry<void (*)(void*)>(), nullptr), offender.name() + " ");
+  });
 }
 
 TEST_F(AArch64Native, ExactGemmStaysInsideGuardPages) {

@@ -11,13 +11,17 @@
 #include "jit/aarch64/gemm_exact_dotprod.h"
 #include "jit/aarch64/gemm_fast_dotprod.h"
 #include "jit/aarch64/hadamard.h"
+#include "jit/aarch64/quantize.h"
 #include "jit/decode/decode_kernel.h"
 #include "jit/gemm/exact_gemm.h"
+#include "jit/quantize/strips.h"
 #include "reference/hadamard.h"
+#include "tests/support/aarch64_offender.h"
 #include "tests/support/aarch64_simulator.h"
 #include "tests/support/fast_gemm_check.h"
 #include "tests/support/gemm_problem.h"
 #include "tests/support/plain_matrix.h"
+#include "tests/support/quantize_problem.h"
 
 namespace fourge::tests {
 namespace {
@@ -209,7 +213,6 @@ void expect_exact_hadamard(const HadamardSpec& spec, std::int64_t rows, PlainDat
 
 TEST(AArch64Simulator, HadamardIsBitExactForEveryOrderAndFormat) {
   std::mt19937_64 rng(51);
-  constexpr ElementFormat kPlain[] = {ElementFormat::f32, ElementFormat::bf16, ElementFormat::f16};
   for (std::int64_t order = 16; order <= kLargestHadamardOrder; order *= 2) {
     for (const ElementFormat input : kPlain) {
       for (const ElementFormat output : kPlain) {
@@ -260,6 +263,150 @@ TEST(AArch64Simulator, DecodeIsBitExactForEveryCodeUnderEveryScale) {
         ASSERT_EQ(first_difference(output, want, got), "") << kernel_name(spec);
       }
     }
+  }
+}
+
+// A quantise kernel whose code runs in the simulator.
+class SimulatedQuantize final : public jit::QuantizeKernel {
+ public:
+  explicit SimulatedQuantize(const QuantizerSpec& spec, std::uint64_t fpcr = 0)
+      : strip_(jit::AArch64QuantizeGenerator(jit::inner_spec(spec), true).bytes()),
+        amax_(jit::AArch64AmaxGenerator(jit::inner_spec(spec), true).bytes()),
+        fpcr_(fpcr) {}
+  KernelCode code() const override { return {}; }
+  void strip(const jit::StripArgs& args) const override {
+    jit::StripArgs copy = args;
+    note(simulate(strip_, &copy, fpcr_));
+    groups += args.groups;
+  }
+  void amax(jit::AmaxArgs& args) const override { note(simulate(amax_, &args, fpcr_)); }
+
+  mutable std::string violations;
+  mutable std::int64_t instructions = 0, groups = 0;
+
+ private:
+  void note(const SimulatedCall& call) const {
+    violations += call.violations;
+    instructions += call.instructions;
+  }
+
+  std::vector<std::uint8_t> strip_, amax_;
+  std::uint64_t fpcr_;
+};
+
+QuantizeAnswer answer(const SimulatedQuantize& kernel, const QuantizeProblem& problem) {
+  QuantizeAnswer got{std::vector<std::uint8_t>(problem.code_bytes(), 0xa5),
+                     std::vector<std::uint8_t>(problem.scale_count(), 0xa5),
+                     0.0f,
+                     {}};
+  const auto outcome =
+      jit::quantize_with(kernel, problem.spec, problem.operands(got.codes.data(), got.scales.data()), 1);
+  EXPECT_TRUE(outcome.ok());
+  EXPECT_EQ(kernel.violations, "");
+  if (!outcome.ok()) return got;
+  got.amax = outcome->amax, got.tensor_scale = outcome->tensor_scale, got.outcome = *outcome;
+  return got;
+}
+
+std::vector<QuantizeSpec> simulated_quantize_specs() {
+  std::vector<QuantizeSpec> specs;
+  for (const QuantizeSpec& spec : every_quantize_spec()) {
+    if (jit::aarch64_quantize_refusal({.quantize = spec}) == nullptr) specs.push_back(spec);
+  }
+  return specs;
+}
+
+// Rules in turn over the kinds of data.
+TEST(AArch64Simulator, QuantiseIsBitExactForEveryRuleAndKindOfData) {
+  std::mt19937_64 rng(61);
+  std::size_t kind = 0;
+  for (const QuantizeSpec& quantize : simulated_quantize_specs()) {
+    for (int i = 0; i < 4; ++i) {
+      const QuantizerSpec spec{.quantize = quantize, .input = kPlain[rng() % 3]};
+      const auto problem = quantize_problem(spec, 1, 32 * (1 + static_cast<std::int64_t>(rng() % 18)), false,
+                                            kPlainData[kind++ % std::size(kPlainData)], rng);
+      ASSERT_EQ(first_difference(problem, truth(problem), answer(SimulatedQuantize(spec), problem)), "");
+    }
+  }
+}
+
+TEST(AArch64Simulator, RotatedQuantiseIsBitExactForEveryOrderAndInput) {
+  std::mt19937_64 rng(62);
+  std::size_t kind = 0;
+  for (const std::int64_t order : {16, 32, 64, 128, 256}) {
+    for (const QuantizeSpec& quantize : simulated_quantize_specs()) {
+      if (order % info(quantize.format).block != 0) continue;
+      QuantizerSpec spec{.quantize = quantize, .input = kPlain[rng() % 3], .rotate = order};
+      spec.signs = rng() % 2 == 0;
+      const PlainData data = kPlainData[kind++ % std::size(kPlainData)];
+      auto problem =
+          quantize_problem(spec, 1, order * (1 + static_cast<std::int64_t>(rng() % 3)), false, data, rng);
+      if (data == PlainData::huge) problem.amax = 0x1p127f;  // sums overflow
+      ASSERT_EQ(first_difference(problem, truth(problem), answer(SimulatedQuantize(spec), problem)), "");
+    }
+  }
+}
+
+// A given amax below the data saturates codes and scales; one far above makes scales zero.
+TEST(AArch64Simulator, QuantiseIsBitExactUnderAnyAmax) {
+  std::mt19937_64 rng(63);
+  for (const ScaleRule rule : kNvfp4Rules) {
+    const QuantizerSpec spec{.quantize = {.rule = rule}};
+    if (!check(spec).ok()) continue;
+    for (const float amax : {1e-3f, 3.0f, 1e4f, 1e7f, 1e-39f, 3e38f, 0.0f}) {
+      auto problem = quantize_problem(spec, 1, 272, false, PlainData::lognormal, rng);
+      problem.amax = amax;
+      ASSERT_EQ(first_difference(problem, truth(problem), answer(SimulatedQuantize(spec), problem)), "");
+    }
+  }
+}
+
+TEST(AArch64Simulator, QuantiseIgnoresAndKeepsTheCallersFpcr) {
+  std::mt19937_64 rng(64);
+  for (const std::uint64_t fpcr : {0x0040'0000u, 0x0300'0000u, 0x00c0'0000u}) {
+    const QuantizerSpec spec{.quantize = {.rule = ScaleRule::mse_4_6}, .rotate = 128, .signs = true};
+    const auto problem = quantize_problem(spec, 1, 512, false, PlainData::gaussian, rng);
+    EXPECT_EQ(first_difference(problem, truth(problem), answer(SimulatedQuantize(spec, fpcr), problem)), "");
+  }
+}
+
+// What every test here relies on.
+TEST(AArch64Simulator, BrokenPromisesOfTheAbiAreFound) {
+  for_each_offender([](AArch64Offender& offender) {
+    const auto code = offender.bytes();
+    EXPECT_EQ(simulate(code, nullptr).violations, offender.name() + " ");
+  });
+}
+
+// Instructions for 256 elements of Gaussian data, the search for amax not counted.
+struct QuantizeBudget {
+  const char* name;
+  QuantizerSpec spec;
+  double limit;
+};
+
+TEST(AArch64Simulator, QuantisersStayInsideTheirInstructionBudget) {
+  std::mt19937_64 rng(65);
+  constexpr auto kBf16 = ElementFormat::bf16;
+  const QuantizeSpec static_nv{}, rceil{.format = Format::mxfp4, .rule = ScaleRule::rceil};
+  const QuantizeSpec four_six{.rule = ScaleRule::mse_4_6},
+      quest{.format = Format::mxfp4, .rule = ScaleRule::quest};
+  for (const QuantizeBudget& budget :
+       {QuantizeBudget{"nvfp4 static_6", {.quantize = static_nv, .input = kBf16}, 1120},
+        {"mxfp4 rceil", {.quantize = rceil, .input = kBf16}, 1120},
+        {"nvfp4 mse", {.quantize = four_six, .input = kBf16}, 3000},
+        {"nvfp4 static_6, rotated by 16", {.quantize = static_nv, .input = kBf16, .rotate = 16}, 1450},
+        {"nvfp4 static_6, rotated by 128", {.quantize = static_nv, .input = kBf16, .rotate = 128}, 2100},
+        {"mxfp4 quest, rotated by 32, signs",
+         {.quantize = quest, .input = kBf16, .rotate = 32, .signs = true},
+         2000}}) {
+    auto problem = quantize_problem(budget.spec, 1, 256 * 16, false, PlainData::gaussian, rng);
+    problem.amax = 4.0f;
+    const SimulatedQuantize kernel(budget.spec);
+    ASSERT_EQ(first_difference(problem, truth(problem), answer(kernel, problem)), "");
+    const double instructions = static_cast<double>(kernel.instructions) / static_cast<double>(kernel.groups);
+    std::printf("quantise %s: %.0f instructions for 256 elements\n", budget.name, instructions);
+    EXPECT_LE(instructions, budget.limit) << budget.name;
   }
 }
 
