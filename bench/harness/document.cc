@@ -2,6 +2,7 @@
 
 #include <fourge_commit.h>  // written by the build
 
+#include <algorithm>
 #include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -142,9 +143,31 @@ Json kernels_of(const std::vector<FinishedCase>& cases) {
   return list;
 }
 
-Json bound_of(const CaseFacts& facts) {
-  if (!facts.bound) return nullptr;
-  const BoundFacts& bound = *facts.bound;
+// For what was not measured beside a bound of its own: f32 FMA, and reading at the level that the bytes fit.
+std::optional<BoundFacts> general_bound(const CaseFacts& facts, const std::vector<Peaks>& all) {
+  const auto peaks =
+      std::find_if(all.begin(), all.end(), [&](const Peaks& p) { return p.threads == facts.threads; });
+  if (peaks == all.end() || (facts.operations == 0 && facts.bytes == 0)) return std::nullopt;
+  const bool in_l2 = facts.bytes <= 2 * static_cast<double>(peaks->bytes.l2);
+  const bool in_l3 = facts.bytes <= 2 * static_cast<double>(peaks->bytes.l3);
+  const std::optional<double> gbps = in_l2   ? peaks->read_gbps_l2
+                                     : in_l3 ? peaks->read_gbps_l3
+                                             : peaks->read_gbps_dram;
+  const double arithmetic = peaks->fma_f32_gflops ? facts.operations / *peaks->fma_f32_gflops / 1e9 : 0;
+  const double reading = gbps ? facts.bytes / *gbps / 1e9 : 0;
+  if (std::max(arithmetic, reading) == 0) return std::nullopt;
+  return BoundFacts{arithmetic >= reading ? name_of(Unit::fma_f32)
+                    : in_l2               ? "read_l2"
+                    : in_l3               ? "read_l3"
+                                          : "read_dram",
+                    std::max(arithmetic, reading),
+                    facts.operations > 0 ? peaks->fma_f32_gflops : std::nullopt, gbps};
+}
+
+Json bound_of(const CaseFacts& facts, const std::vector<Peaks>& peaks) {
+  const std::optional<BoundFacts> found = facts.bound ? facts.bound : general_bound(facts, peaks);
+  if (!found) return nullptr;
+  const BoundFacts& bound = *found;
   Json json = {
       {"by", bound.by},
       {"us", bound.seconds * 1e6},
@@ -199,7 +222,7 @@ void add_times(const CaseFacts& facts, Json& json) {
   if (facts.operations > 0 && facts.bytes > 0) json["intensity"] = facts.operations / facts.bytes;
 }
 
-Json facts_of(const CaseFacts& facts) {
+Json facts_of(const CaseFacts& facts, const std::vector<Peaks>& peaks) {
   Json json = {{"operation", facts.operation},
                {"kernel", facts.kernel},
                {"isa", or_null(facts.isa)},
@@ -219,7 +242,7 @@ Json facts_of(const CaseFacts& facts) {
   json["reason"] = or_null(facts.reason);
   json["verified"] = or_null(facts.verified);
   add_times(facts, json);
-  json["bound"] = bound_of(facts);
+  json["bound"] = bound_of(facts, peaks);
   json["certified"] = or_null(facts.certified);
   json["budget"] = budget_of(facts);
   json["relative_error"] = or_null(facts.relative_error);
@@ -227,7 +250,7 @@ Json facts_of(const CaseFacts& facts) {
 }
 
 // Google Benchmark's own fields.
-Json run_of(const FinishedCase& finished) {
+Json run_of(const FinishedCase& finished, const std::vector<Peaks>& peaks) {
   const benchmark::BenchmarkReporter::Run& run = finished.run;
   Json json = {{"name", run.benchmark_name()},
                {"family_index", run.family_index},
@@ -247,7 +270,7 @@ Json run_of(const FinishedCase& finished) {
   json["time_unit"] = benchmark::GetTimeUnitString(run.time_unit);
   for (const auto& [name, value] : run.counters) json[name] = value.value;
   if (!run.report_label.empty()) json["label"] = run.report_label;
-  if (finished.facts != nullptr) json["fourge"] = facts_of(*finished.facts);
+  if (finished.facts != nullptr) json["fourge"] = facts_of(*finished.facts, peaks);
   return json;
 }
 
@@ -304,7 +327,7 @@ std::string document_of(const HarnessOptions& options, const RunFacts& run,
   int wrong = 0;
   Json benchmarks = Json::array();
   for (const FinishedCase& finished : cases) {
-    benchmarks.push_back(run_of(finished));
+    benchmarks.push_back(run_of(finished, run.peaks));
     wrong += finished.facts != nullptr && finished.facts->status == CaseStatus::wrong;
   }
   ours["wrong"] = wrong;

@@ -14,6 +14,7 @@
 #include "jit/cpu.h"
 #include "jit/decode/decode_kernel.h"
 #include "jit/hadamard/hadamard_kernel.h"
+#include "jit/layout/layout_kernel.h"
 #include "jit/quantize/quantize_kernel.h"
 #include "jit/select.h"
 #include "tools/cli/commands.h"
@@ -112,6 +113,8 @@ std::vector<RegisteredKernel> registered_kernels() {
     kernels.push_back({"decode", entry.isa_variant, entry.isa, "bit_exact(decode)"});
   for (const jit::QuantizeKernelEntry& entry : jit::quantize_kernels())
     kernels.push_back({"quantize", entry.isa_variant, entry.isa, "bit_exact(quantize)"});
+  for (const jit::LayoutKernelEntry& entry : jit::layout_kernels())
+    kernels.push_back({"layout", entry.isa_variant, entry.isa, "bit_exact(layout)"});
   return kernels;
 }
 
