@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 #include <vector>
+#include "bench/groups.h"
 
 #include "bench/harness/memory_case.h"
 #include "bench/peaks/pages.h"
@@ -37,6 +38,7 @@ void run_case(benchmark::State& state, const DecodeCase& c) {
   const Result<Decoder> decoder =
       Decoder::create(c.spec, {.kernel = c.kernel.c_str(), .max_isa = c.max_isa.c_str()});
   if (!decoder.ok()) return report_wrong(state, decoder.failure().message());
+  current_case().code = decoder->code();
   const Values weights = random_weights(c.rows, kCols, 1);
   const Result<QuantizedMatrix> matrix =
       quantize(weights.data, c.rows, kCols,
@@ -63,12 +65,22 @@ void add(const DecodeCase& c, const char* footprint) {
   const std::string name = "decode/" + c.kernel + "/" + footprint +
                            (c.layout != ScaleLayout::linear ? std::string("/") + name_of(c.layout) : "") +
                            "/threads:" + std::to_string(c.threads);
-  benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { run_case(state, c); })
-      ->UseManualTime()
-      ->Unit(benchmark::kMicrosecond);
+  add_case(name,
+           {.operation = "decode",
+            .kernel = c.kernel,
+            .isa = c.max_isa,
+            .format = name_of(c.spec.format),
+            .footprint = footprint,
+            .rows = c.rows,
+            .cols = kCols,
+            .threads = c.threads,
+            .verified = "quant"},
+           [c](benchmark::State& state) { run_case(state, c); });
 }
 
-void register_decode(const HarnessOptions& options, MachinePeaks&) {
+}  // namespace
+
+void register_decode_benchmarks(const HarnessOptions& options, MachinePeaks&) {
   struct Footprint {
     const char* name;
     std::int64_t rows;
@@ -79,7 +91,10 @@ void register_decode(const HarnessOptions& options, MachinePeaks&) {
   if (options.smoke) footprints = {{"smoke", 9}};
   bool is_best = true;
   for (const auto& entry : jit::decode_kernels()) {
-    if (jit::host_features().missing_for(entry.isa) != nullptr) continue;
+    if (const char* missing = jit::host_features().missing_for(entry.isa)) {
+      leave_out_kernel(std::string("decode, ") + entry.isa_variant, missing);
+      continue;
+    }
     for (const Format format : {Format::nvfp4, Format::mxfp4}) {
       for (const ElementFormat output : {ElementFormat::bf16, ElementFormat::f16, ElementFormat::f32}) {
         const DecodeSpec spec{.format = format, .output = output};
@@ -99,14 +114,4 @@ void register_decode(const HarnessOptions& options, MachinePeaks&) {
   }
 }
 
-}  // namespace
 }  // namespace fourge::bench
-
-int main(int argc, char** argv) {
-  return fourge::bench::run_benchmarks(argc, argv,
-                                       "Decode kernels of the registry, checked against quant/ and timed; % "
-                                       "bound: of the faster of two ways to\n"
-                                       "store the output's bytes in the same run.\n"
-                                       "Names: decode/KERNEL/FOOTPRINT[/LAYOUT]/threads:T",
-                                       fourge::bench::register_decode);
-}

@@ -1,4 +1,5 @@
 #include "bench/gemm/gemm_cases.h"
+#include "bench/groups.h"
 
 #include <cstdio>
 #include <memory>
@@ -17,6 +18,7 @@ namespace {
 
 struct Shape {
   std::int64_t m, n, k;
+  bool is_small = false;  // for kernels that a quick run does not measure at large shapes
   std::string text() const { return std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k); }
 };
 
@@ -30,13 +32,14 @@ std::vector<Shape> shapes_of(const HarnessOptions& options) {
                                   {256, 768},   {1536, 512},   {512, 1536}};
   std::vector<std::int64_t> tokens = {1, 4, 8, 16, 32, 128, 512, 2048};
   if (options.quick) {
-    weights = {{4096, 4096}, {768, 256}};
+    weights = {{4096, 4096}};
     tokens = {1, 32, 512};
   }
   std::vector<Shape> shapes;
   for (const auto& [n, k] : weights) {
     for (const std::int64_t m : tokens) shapes.push_back({m, n, k});
   }
+  if (options.quick) shapes.push_back({32, 768, 256, true});
   constexpr std::int64_t kGigabyteRows = 466'944;  // x 4096: 1.1 GB packed
   if (options.all) shapes.push_back({1, kGigabyteRows, 4096});
   return shapes;
@@ -94,6 +97,7 @@ class Operands {
   }
   QuantizedView a() const { return a_.view(); }
   QuantizedView b() const { return b_.view(); }
+  std::int64_t bytes_of_a() const { return static_cast<std::int64_t>(a_.codes.size() + a_.scales.size()); }
 
  private:
   QuantizedMatrix a_, b_;
@@ -107,6 +111,7 @@ class GemmCase {
 
   void run(benchmark::State& state) {
     if (!is_prepared() && !prepare(state)) return;
+    current_case().code = kernel_->code();
     const Times times = time_iterations(state, [&] { run_once(); });
     if (status_.ok()) {
       count(state, times);
@@ -170,11 +175,34 @@ class GemmCase {
 
   bool check(benchmark::State& state) {
     run_once();
-    if (spec_.numerics != Numerics::blackwell) return true;
+    if (spec_.numerics != Numerics::blackwell) return check_fast(state);
     const Result<CheckResult> check = check_gemm(spec_, operands().a(), operands().b(), gemm_operands(),
                                                  {.extent = CheckExtent::sample, .threads = threads_});
     const bool right = check.ok() && check->ok();
     if (!right) report_wrong(state, check.ok() ? check->first : check.failure().message());
+    return right;
+  }
+
+  // Numerics fast promises a bound (docs/gemm.md); here its sampled outputs lie next to the exact kernel's.
+  bool check_fast(benchmark::State& state) {
+    GemmSpec exact = spec_;
+    exact.numerics = Numerics::blackwell;
+    const Result<Gemm> gemm = Gemm::create(exact);
+    if (!gemm.ok()) return true;
+    const Result<PackedWeights> packed = gemm->pack(operands().b());
+    std::vector<std::uint8_t> want(d_.size());
+    GemmOperands other = gemm_operands();
+    other.d = want.data();
+    if (!packed.ok() || !gemm->run(operands().a(), *packed, other, {.threads = threads_}).ok()) return true;
+    const auto* got = reinterpret_cast<const float*>(d_.data());
+    const auto* exactly = reinterpret_cast<const float*>(want.data());
+    double error = 0, norm = 0;
+    for (std::size_t i = 0; i < d_.size() / sizeof(float); ++i) {
+      error += (static_cast<double>(got[i]) - exactly[i]) * (static_cast<double>(got[i]) - exactly[i]);
+      norm += static_cast<double>(exactly[i]) * exactly[i];
+    }
+    const bool right = error <= 1e-8 * norm;  // 1e-4; rounding toward zero at each step costs up to 3e-5
+    if (!right) report_wrong(state, "far from the exact product");
     return right;
   }
 
@@ -192,6 +220,11 @@ class GemmCase {
 
   void count(benchmark::State& state, const Times& times) {
     if (times.count() == 0) return;
+    CaseFacts& facts = current_case();
+    facts.operations = 2 * products(spec_);
+    facts.bytes =
+        static_cast<double>(packed_bytes_ + operands().bytes_of_a() + static_cast<std::int64_t>(d_.size()));
+    facts.certified = stats_.certified_fraction();
     count_times(state, times);
     state.counters[counter::kGmacs] = products(spec_) / times.best() / 1e9;
     state.counters[counter::kGflops] = 2 * products(spec_) / times.best() / 1e9;
@@ -206,6 +239,7 @@ class GemmCase {
     if (bound->unit_gops > 0) {
       state.counters[counter::kUnit] = 2 * products(spec_) / times.best() / 1e9 / bound->unit_gops;
     }
+    facts.bound = BoundFacts{bound->by, bound->seconds, bound->unit_gops, bound->weight_gbps};
     state.SetLabel(bound->by);
   }
 
@@ -240,8 +274,9 @@ void pack_case(benchmark::State& state, const GemmSubjectEntry& subject, const G
   const Result<std::unique_ptr<GemmSubject>> kernel = subject.make(spec);
   if (!kernel.ok()) return report_skipped(state, kernel.failure().message());
   const Times times = time_iterations(state, [&] { static_cast<void>((*kernel)->pack(weights.view())); });
-  count_times(state, times);
   const auto bytes = static_cast<double>(weights.codes.size() + weights.scales.size());
+  current_case().bytes = bytes + static_cast<double>((*kernel)->packed_bytes());
+  count_times(state, times);
   state.counters[counter::kGbps] = bytes / times.best() / 1e9;
   state.counters["bits_per_weight"] = 8.0 * static_cast<double>((*kernel)->packed_bytes()) /
                                       (static_cast<double>(spec.n) * static_cast<double>(spec.k));
@@ -259,6 +294,8 @@ void prepare_case(benchmark::State& state, const Shape& shape, Format format) {
       jit::prepare_activations(a.view(), 0, shape.m, step, prepared.data() + step * shape.m);
     }
   });
+  current_case().bytes = static_cast<double>(a.codes.size() + a.scales.size()) +
+                         static_cast<double>(prepared.size() * sizeof prepared[0]);
   count_times(state, times);
   state.counters[counter::kGbps] = static_cast<double>(a.codes.size() + a.scales.size()) / times.best() / 1e9;
 }
@@ -273,6 +310,8 @@ void peer_case(benchmark::State& state, const PeerEntry& entry, const Shape& sha
   bool agreed = (*peer)->run();
   const Times times = time_iterations(state, [&] { agreed = (*peer)->run() && agreed; });
   if (!agreed) return report_skipped(state, "the library refused to run");
+  current_case().operations =
+      2 * static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
   count_times(state, times);
   const double products =
       static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
@@ -280,32 +319,37 @@ void peer_case(benchmark::State& state, const PeerEntry& entry, const Shape& sha
   state.counters[counter::kGflops] = 2 * products / times.best() / 1e9;
   const GemmSpec spec{.m = shape.m, .n = shape.n, .k = shape.k};
   constexpr std::int64_t kProducts = 1 << 22;
-  state.counters["relative_error"] = relative_error(spec, x, w, (*peer)->result().data(), kProducts).value;
+  const double error = relative_error(spec, x, w, (*peer)->result().data(), kProducts).value;
+  current_case().relative_error = error;
+  state.counters["relative_error"] = error;
+  constexpr double kAnotherProduct = 0.2;  // 4-bit weights lose 0.1
+  if (!(error < kAnotherProduct)) return report_wrong(state, "the library's product is another one");
   state.SetLabel((*peer)->version());
 }
 
-template <class Run>
-void add(const std::string& name, Run run) {
-  benchmark::RegisterBenchmark(name.c_str(), std::move(run))->UseManualTime()->Unit(benchmark::kMicrosecond);
+CaseFacts facts_of(const char* operation, const std::string& kernel, const Shape& shape, int threads) {
+  return {
+      .operation = operation, .kernel = kernel, .m = shape.m, .n = shape.n, .k = shape.k, .threads = threads};
 }
 
 // Those that this machine can run; the others are named once.
 std::vector<GemmSubjectEntry> runnable_subjects() {
   std::vector<GemmSubjectEntry> runnable;
-  std::string left_out;
   for (GemmSubjectEntry& subject : gemm_subjects()) {
-    const char* missing = jit::host_features().missing_for(subject.isa);
-    if (missing == nullptr) {
-      runnable.push_back(std::move(subject));
+    if (const char* missing = jit::host_features().missing_for(subject.isa)) {
+      leave_out_kernel(subject.name({}), missing);
     } else {
-      left_out += (left_out.empty() ? "" : "; ") + subject.name({}) + ": " + missing;
+      runnable.push_back(std::move(subject));
     }
   }
-  if (!left_out.empty()) {
-    benchmark::AddCustomContext("left_out", left_out);
-    std::printf("left out: %s\n", left_out.c_str());
-  }
   return runnable;
+}
+
+// Quick runs show every kernel, but large shapes only of the best of each numerics and of variants.
+bool leads(const GemmSubjectEntry& subject, const std::vector<GemmSubjectEntry>& subjects) {
+  for (const GemmSubjectEntry& first : subjects)
+    if (first.numerics == subject.numerics) return first.name({}) == subject.name({}) || subject.is_variant;
+  return false;
 }
 
 void add_kernels(const HarnessOptions& options, const Shape& shape, MachinePeaks& peaks,
@@ -316,20 +360,32 @@ void add_kernels(const HarnessOptions& options, const Shape& shape, MachinePeaks
         const GemmSpec spec{
             .m = shape.m, .n = shape.n, .k = shape.k, .format = format, .numerics = subject.numerics};
         if (!check(spec).ok() || subject.refusal(spec) != nullptr) continue;
+        if (options.quick && !shape.is_small && !leads(subject, subjects)) continue;
+        if (options.quick && shape.is_small && leads(subject, subjects)) continue;
+        CaseFacts facts = facts_of("gemm", subject.name(spec), shape, threads);
+        facts.isa = jit::name_of(subject.isa);
+        facts.format = name_of(format);
+        facts.numerics = name_of(subject.numerics);
+        facts.activations = name_of(spec.activations);
+        facts.verified = subject.numerics == Numerics::blackwell ? "bits" : "bound";
         auto gemm = std::make_shared<GemmCase>(subject, spec, threads, options.longest, peaks);
-        add("gemm/" + subject.name(spec) + "/" + shape.text() + "/threads:" + std::to_string(threads),
-            [gemm](benchmark::State& state) { gemm->run(state); });
+        add_case("gemm/" + subject.name(spec) + "/" + shape.text() + "/threads:" + std::to_string(threads),
+                 std::move(facts), [gemm](benchmark::State& state) { gemm->run(state); });
       }
     }
   }
 }
 
 void add_peers(const HarnessOptions& options, const Shape& shape) {
-  if (!options.peers) return;
+  if (!options.peers || shape.is_small) return;
   for (const PeerEntry& entry : peers()) {
     for (const int threads : options.threads) {
-      add(std::string("peer/") + entry.name + "/" + shape.text() + "/threads:" + std::to_string(threads),
-          [&entry, shape, threads](benchmark::State& state) { peer_case(state, entry, shape, threads); });
+      CaseFacts facts = facts_of("peer", entry.name, shape, threads);
+      facts.verified = "relative error";
+      add_case(std::string("peer/") + entry.name + "/" + shape.text() + "/threads:" + std::to_string(threads),
+               std::move(facts), [&entry, shape, threads](benchmark::State& state) {
+                 peer_case(state, entry, shape, threads);
+               });
     }
   }
 }
@@ -339,11 +395,15 @@ void add_phases(const HarnessOptions& options, const GemmSubjectEntry& best) {
   for (const Format format : formats_of(options)) {
     const GemmSpec spec{
         .m = shape.m, .n = shape.n, .k = shape.k, .format = format, .numerics = best.numerics};
-    add("pack/" + best.name(spec) + "/" + std::to_string(shape.n) + "x" + std::to_string(shape.k),
-        [best, spec](benchmark::State& state) { pack_case(state, best, spec); });
-    add(std::string("prepare/") + name_of(format) + "/" + std::to_string(shape.m) + "x" +
-            std::to_string(shape.k),
-        [shape, format](benchmark::State& state) { prepare_case(state, shape, format); });
+    CaseFacts pack = facts_of("pack", best.name(spec), {0, shape.n, shape.k}, 1);
+    CaseFacts prepare = facts_of("prepare", "prepare_activations", {shape.m, 0, shape.k}, 1);
+    pack.format = prepare.format = name_of(format);
+    add_case("pack/" + best.name(spec) + "/" + std::to_string(shape.n) + "x" + std::to_string(shape.k),
+             std::move(pack), [best, spec](benchmark::State& state) { pack_case(state, best, spec); });
+    add_case(std::string("prepare/") + name_of(format) + "/" + std::to_string(shape.m) + "x" +
+                 std::to_string(shape.k),
+             std::move(prepare),
+             [shape, format](benchmark::State& state) { prepare_case(state, shape, format); });
   }
 }
 

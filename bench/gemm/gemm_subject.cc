@@ -24,6 +24,7 @@ class PublicSubject final : public GemmSubject {
     return gemm_.run(a, packed_, operands, {.threads = threads}, &stats);
   }
   std::int64_t packed_bytes() const override { return packed_.bytes(); }
+  KernelCode code() const override { return gemm_.code(); }
 
  private:
   Gemm gemm_;
@@ -48,6 +49,7 @@ class KernelSubject final : public GemmSubject {
     return kernel_->run(spec_, a, memory_.get(), operands, threads, stats);
   }
   std::int64_t packed_bytes() const override { return bytes_; }
+  KernelCode code() const override { return kernel_->code(); }
 
  private:
   struct Free {

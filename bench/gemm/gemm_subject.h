@@ -18,6 +18,7 @@ class GemmSubject {
   virtual Status pack(const QuantizedView& weights) = 0;
   virtual Status run(const QuantizedView& a, const GemmOperands& operands, int threads, RunStats& stats) = 0;
   virtual std::int64_t packed_bytes() const = 0;
+  virtual KernelCode code() const = 0;
 };
 
 struct GemmSubjectEntry {

@@ -77,6 +77,12 @@ void count(benchmark::State& state, const W4a16Case& c, const Times& times, Mach
   const double products =
       static_cast<double>(spec.m) * static_cast<double>(spec.n) * static_cast<double>(spec.k);
   const auto bytes = static_cast<double>(spec.n * spec.k / 2 + spec.n * spec.k / info(spec.format).block);
+  CaseFacts& facts = current_case();
+  facts.operations = 2 * products;
+  facts.bytes = bytes +
+                static_cast<double>(spec.m) * static_cast<double>(spec.k) *
+                    (spec.activations == Activations::bf16 ? 2 : 4) +
+                4.0 * static_cast<double>(spec.m) * static_cast<double>(spec.n);
   count_times(state, times);
   state.counters[counter::kGmacs] = products / times.best() / 1e9;
   state.counters[counter::kGflops] = 2 * products / times.best() / 1e9;
@@ -87,6 +93,7 @@ void count(benchmark::State& state, const W4a16Case& c, const Times& times, Mach
   state.counters["bound_GFLOP/s"] = bound->gflops;
   if (bound->unit_gops > 0)
     state.counters[counter::kUnit] = 2 * products / times.best() / 1e9 / bound->unit_gops;
+  facts.bound = BoundFacts{bound->by, bound->seconds, bound->unit_gops, bound->weight_gbps};
   state.SetLabel(bound->by);
 }
 
@@ -97,6 +104,7 @@ void run_case(benchmark::State& state, const W4a16Case& c, MachinePeaks& peaks) 
   const std::string name = c.entry->name(c.spec);
   const Result<Gemm> gemm = Gemm::create(c.spec, {.kernel = name.c_str(), .max_isa = name_of(c.entry->isa)});
   if (!gemm.ok()) return report_wrong(state, gemm.failure().message());
+  current_case().code = gemm->code();
   const Weights& weights = weights_of(c, *gemm);
   const Values x = random_activations(c.spec.m, c.spec.k, 2);
   const std::vector<std::uint8_t> a = plain_values(x, c.spec);
@@ -120,7 +128,7 @@ void run_case(benchmark::State& state, const W4a16Case& c, MachinePeaks& peaks) 
 std::vector<GemmSpec> specs_of(const HarnessOptions& options) {
   std::vector<std::int64_t> rows = {1, 4, 8, 16, 32, 128, 512};
   std::int64_t n = 4096, k = 4096;
-  if (options.quick) rows = {1, 8, 512};
+  if (options.quick) rows = {1, 8, 128};
   if (options.smoke) rows = {1, 14}, n = 40, k = 96;
   std::vector<GemmSpec> specs;
   for (const Activations activations : {Activations::f32, Activations::bf16}) {
@@ -156,10 +164,19 @@ void register_w4a16_benchmarks(const HarnessOptions& options, MachinePeaks& peak
         const std::string name = "gemm/" + entry.name(spec) + "/" + std::to_string(spec.m) + "x" +
                                  std::to_string(spec.n) + "x" + std::to_string(spec.k) +
                                  "/threads:" + std::to_string(threads);
-        benchmark::RegisterBenchmark(name.c_str(),
-                                     [c, &peaks](benchmark::State& state) { run_case(state, c, peaks); })
-            ->UseManualTime()
-            ->Unit(benchmark::kMicrosecond);
+        add_case(name,
+                 {.operation = "gemm",
+                  .kernel = entry.name(spec),
+                  .isa = name_of(entry.isa),
+                  .format = name_of(spec.format),
+                  .numerics = name_of(spec.numerics),
+                  .activations = name_of(spec.activations),
+                  .m = spec.m,
+                  .n = spec.n,
+                  .k = spec.k,
+                  .threads = threads,
+                  .verified = "bits"},
+                 [c, &peaks](benchmark::State& state) { run_case(state, c, peaks); });
       }
     }
   }

@@ -1,7 +1,8 @@
 // How long it takes to have a kernel: generated the first time, looked up after that.
-#include <cstdio>
+#include <map>
 #include <string>
 #include <vector>
+#include "bench/groups.h"
 
 #include "bench/harness/harness.h"
 #include "fourge/gemm.h"
@@ -36,66 +37,69 @@ GemmSpec taken_spec(const jit::GemmKernelEntry& entry) {
   return spec;
 }
 
-// The first time that each spec is asked for in this process. A process has only so many first times: one
-// iteration makes them all, and its time is the mean.
-void cold(benchmark::State& state, const jit::GemmKernelEntry& entry) {
+// The first time that each spec is asked for in this process. A process has only so many first times: the
+// first iteration makes them all, every later one reports the same median.
+struct FirstTimes {
   Times times;
-  std::size_t bytes = 0;
-  for ([[maybe_unused]] auto unused : state) {
-    for (GemmSpec spec : different_specs(entry.numerics)) {
-      spec.activations = taken_spec(entry).activations;
-      if (!check(spec).ok() || entry.refusal(spec) != nullptr) continue;
-      const double start = now_seconds();
-      const auto kernel = entry.make(spec);
-      times.add(now_seconds() - start);
-      if (!kernel.ok()) return report_wrong(state, kernel.failure().message());
-      bytes = (*kernel)->code().bytes.size();
+  std::size_t code_bytes = 0;
+  std::string wrong;
+};
+
+FirstTimes make_all(const jit::GemmKernelEntry& entry) {
+  FirstTimes first;
+  for (GemmSpec spec : different_specs(entry.numerics)) {
+    spec.activations = taken_spec(entry).activations;
+    if (!check(spec).ok() || entry.refusal(spec) != nullptr) continue;
+    const double start = now_seconds();
+    const auto kernel = entry.make(spec);
+    first.times.add(now_seconds() - start);
+    if (!kernel.ok()) {
+      first.wrong = kernel.failure().message();
+      break;
     }
-    state.SetIterationTime(times.median());
+    first.code_bytes = (*kernel)->code().bytes.size();
   }
-  count_times(state, times);
-  state.counters["kernels"] = times.count();
-  state.counters["code_bytes"] = static_cast<double>(bytes);
+  return first;
+}
+
+void cold(benchmark::State& state, const jit::GemmKernelEntry& entry) {
+  static std::map<const jit::GemmKernelEntry*, FirstTimes> known;
+  if (!known.contains(&entry)) known[&entry] = make_all(entry);
+  const FirstTimes& first = known[&entry];
+  if (!first.wrong.empty()) return report_wrong(state, first.wrong);
+  for ([[maybe_unused]] auto unused : state) state.SetIterationTime(first.times.median());
+  count_times(state, first.times);
+  state.counters["kernels"] = first.times.count();
+  state.counters["code_bytes"] = static_cast<double>(first.code_bytes);
 }
 
 constexpr int kLookups = 1000;
 
 template <class Lookup>
 void warm(benchmark::State& state, Lookup lookup) {
-  const Times times = time_iterations(state, [&] {
+  measure_calls(state, kLookups, [&] {
     for (int i = 0; i < kLookups; ++i) benchmark::DoNotOptimize(lookup());
   });
-  state.counters[counter::kBest] = times.best() / kLookups * 1e6;
-  state.counters[counter::kMedian] = times.median() / kLookups * 1e6;
-  state.counters["lookups_per_iteration"] = kLookups;
 }
 
-void register_generate(const HarnessOptions&, MachinePeaks&) {
+}  // namespace
+
+void register_generate_benchmarks(const HarnessOptions&, MachinePeaks&) {
   for (const jit::GemmKernelEntry& entry : jit::gemm_kernels()) {
     if (jit::host_features().missing_for(entry.isa) != nullptr) continue;
     const GemmSpec spec = taken_spec(entry);
     const std::string kernel = std::string(entry.tile) + "__" + entry.isa_variant;
-    benchmark::RegisterBenchmark(("generate/" + kernel).c_str(),
-                                 [&entry](benchmark::State& state) { cold(state, entry); })
-        ->UseManualTime()
-        ->Iterations(1);
-    benchmark::RegisterBenchmark(("lookup/" + kernel).c_str(), [&entry, spec](benchmark::State& state) {
-      warm(state, [&] { return entry.make(spec).ok(); });
-    })->UseManualTime();
+    const auto facts = [&](const char* operation) {
+      return CaseFacts{.operation = operation, .kernel = kernel, .isa = name_of(entry.isa)};
+    };
+    add_case("generate/" + kernel, facts("generate"),
+             [&entry](benchmark::State& state) { cold(state, entry); });
+    add_case("lookup/" + kernel, facts("lookup"),
+             [&entry, spec](benchmark::State& state) { warm(state, [&] { return entry.make(spec).ok(); }); });
   }
-  benchmark::RegisterBenchmark("create/Gemm", [](benchmark::State& state) {
+  add_case("create/Gemm", {.operation = "create", .kernel = "Gemm::create"}, [](benchmark::State& state) {
     warm(state, [] { return Gemm::create({.m = 512, .n = 4096, .k = 4096}).ok(); });
-  })->UseManualTime();
+  });
 }
 
-}  // namespace
 }  // namespace fourge::bench
-
-int main(int argc, char** argv) {
-  return fourge::bench::run_benchmarks(
-      argc, argv,
-      "Kernels generated for the first time (generate/), found in the cache (lookup/), and Gemm::create as "
-      "a\n"
-      "whole, dispatch and its reasons included, once the kernel is there (create/).",
-      fourge::bench::register_generate);
-}

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
+#include "bench/groups.h"
 
 #include "bench/harness/memory_case.h"
 #include "bench/peaks/pages.h"
@@ -48,6 +50,7 @@ void run_case(benchmark::State& state, const HadamardCase& c) {
   const Result<Hadamard> hadamard =
       Hadamard::create(c.spec, {.kernel = c.kernel.c_str(), .max_isa = c.max_isa.c_str()});
   if (!hadamard.ok()) return report_wrong(state, hadamard.failure().message());
+  current_case().code = hadamard->code();
   std::uint8_t signs[kLargestHadamardOrder / 8];
   for (std::size_t i = 0; i < sizeof signs; ++i) signs[i] = static_cast<std::uint8_t>(i * 37 + 11);
   const std::int64_t cols = operands_of(c, nullptr, nullptr, signs).cols;
@@ -60,11 +63,12 @@ void run_case(benchmark::State& state, const HadamardCase& c) {
   std::uint8_t* out = c.in_place ? x.data() : y.data();
   const RunOptions run_options{.threads = c.threads};
   // In place the check needs the input again.
-  if (!c.in_place) {
-    if (const Status done = hadamard->run(operands_of(c, x.data(), out, signs), run_options); !done.ok())
-      return report_wrong(state, done.failure().message());
-    if (!is_right(c, x.data(), out, signs)) return report_wrong(state, "differs from reference/");
-  }
+  std::vector<std::uint8_t> input;
+  if (c.in_place) input.assign(x.data(), x.data() + read_bytes);
+  if (const Status done = hadamard->run(operands_of(c, x.data(), out, signs), run_options); !done.ok())
+    return report_wrong(state, done.failure().message());
+  if (!is_right(c, c.in_place ? input.data() : x.data(), out, signs))
+    return report_wrong(state, "differs from reference/");
   measure_memory(
       state, {.read = x.data(),
               .read_bytes = read_bytes,
@@ -82,9 +86,19 @@ struct Footprint {
 void add(const HadamardCase& c, const char* footprint) {
   std::string name = "hadamard/" + c.kernel + "/" + footprint + (c.in_place ? "/in_place" : "") +
                      "/threads:" + std::to_string(c.threads);
-  benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { run_case(state, c); })
-      ->UseManualTime()
-      ->Unit(benchmark::kMicrosecond);
+  const HadamardOperands o = operands_of(c, nullptr, nullptr, nullptr);
+  add_case(name,
+           {.operation = "hadamard",
+            .kernel = c.kernel,
+            .isa = c.max_isa,
+            .format = std::string(name_of(c.spec.input)) + (c.in_place ? ", in place" : ""),
+            .footprint = footprint,
+            .rows = o.rows,
+            .cols = o.cols,
+            .order = c.spec.order,
+            .threads = c.threads,
+            .verified = "bits"},
+           [c](benchmark::State& state) { run_case(state, c); });
 }
 
 std::vector<HadamardSpec> specs_of(const HarnessOptions& options, bool is_best) {
@@ -104,14 +118,20 @@ std::vector<HadamardSpec> specs_of(const HarnessOptions& options, bool is_best) 
   return specs;
 }
 
-void register_hadamard(const HarnessOptions& options, MachinePeaks&) {
+}  // namespace
+
+void register_hadamard_benchmarks(const HarnessOptions& options, MachinePeaks&) {
   // x and y together half of L2; 256 MiB each.
   const std::int64_t in_l2 = jit::host_caches().l2 / 2 / 8;
   std::vector<Footprint> footprints = {{"L2", in_l2}, {"256MiB", std::int64_t{1} << 26}};
+  if (options.quick) footprints.pop_back();
   if (options.smoke) footprints = {{"smoke", 1 << 12}};
   bool is_best = true;
   for (const auto& entry : jit::hadamard_kernels()) {
-    if (jit::host_features().missing_for(entry.isa) != nullptr) continue;
+    if (const char* missing = jit::host_features().missing_for(entry.isa)) {
+      leave_out_kernel(std::string("hadamard, ") + entry.isa_variant, missing);
+      continue;
+    }
     for (const HadamardSpec& spec : specs_of(options, is_best)) {
       if (!check(spec).ok() || entry.refusal(spec) != nullptr) continue;
       for (const Footprint& footprint : footprints) {
@@ -133,15 +153,4 @@ void register_hadamard(const HarnessOptions& options, MachinePeaks&) {
   }
 }
 
-}  // namespace
 }  // namespace fourge::bench
-
-int main(int argc, char** argv) {
-  return fourge::bench::run_benchmarks(
-      argc, argv,
-      "Hadamard kernels of the registry, checked against reference/ and timed; % bound: of the faster of "
-      "two\n"
-      "copies, regular and non-temporal, between the same operands in the same run.\n"
-      "Names: hadamard/KERNEL/FOOTPRINT[/in_place]/threads:T",
-      fourge::bench::register_hadamard);
-}

@@ -3,154 +3,154 @@
 #include <fourge_commit.h>  // written by the build
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
-#include <cstring>
+#include <map>
+#include <memory>
 #include <string_view>
 
+#include "bench/harness/document.h"
 #include "bench/harness/table_reporter.h"
 #include "jit/cpu.h"
+#include "quant/atomic_file.h"
 
 namespace fourge::bench {
 namespace {
 
-bool found_wrong = false;
 bool more_runs = true;  // than Google Benchmark asks for
-
-constexpr const char* kUsage =
-    "  --quick              a few shapes, short: under two minutes on two cores\n"
-    "  --smoke              the smallest shapes, one iteration each: does it run and is it right\n"
-    "  --all                also the largest shapes and every format\n"
-    "  --threads=1,2,...    thread counts, default 1\n"
-    "  --formats=F,...      nvfp4, mxfp4, mxfp4_b16; default nvfp4,mxfp4\n"
-    "  --longest=SECONDS    leave out cases of which one run takes longer, default 2\n"
-    "  --no-peers           leave out oneDNN and OpenBLAS\n"
-    "Google Benchmark's options too: --benchmark_filter=REGEX, --benchmark_out=FILE.json,\n"
-    "--benchmark_min_time=SECONDS, --benchmark_list_tests\n";
-
-bool parse_threads(std::string_view text, std::vector<int>& threads) {
-  threads.clear();
-  const char* at = text.data();
-  const char* const end = text.data() + text.size();
-  while (true) {
-    int count = 0;
-    const auto [next, error] = std::from_chars(at, end, count);
-    if (error != std::errc() || count < 1) return false;
-    threads.push_back(count);
-    if (next == end) return true;
-    if (*next != ',') return false;
-    at = next + 1;
-  }
-}
-
-// Whether `argument` is one of ours; `valid` says whether its value is good.
-bool take(std::string_view argument, HarnessOptions& options, bool& valid) {
-  const auto value_of = [&](std::string_view name) -> const char* {
-    return argument.substr(0, name.size()) == name ? argument.data() + name.size() : nullptr;
-  };
-  if (argument == "--quick") return options.quick = true;
-  if (argument == "--smoke") return options.smoke = true;
-  if (argument == "--all") return options.all = true;
-  if (argument == "--no-peers") return !(options.peers = false);
-  if (const char* value = value_of("--threads=")) {
-    valid = parse_threads(value, options.threads);
-    return true;
-  }
-  if (const char* value = value_of("--formats=")) {
-    options.formats = value;
-    return true;
-  }
-  if (const char* value = value_of("--longest=")) {
-    char* end = nullptr;
-    options.longest = std::strtod(value, &end);
-    valid = end != value && *end == '\0' && options.longest > 0;
-    return true;
-  }
-  return false;
-}
+CaseFacts* current = nullptr;
+std::map<std::string, std::unique_ptr<CaseFacts>> all_facts;  // by name
+std::vector<std::pair<std::string, std::string>> kernels_left_out;
 
 std::string text_of(const std::optional<double>& value) {
   return value ? std::to_string(*value) : std::string("absent");
 }
 
-void add_context(const Peaks& peaks) {
-  const std::string suffix = "_" + std::to_string(peaks.threads) + "t";
-  const auto add = [&](const char* name, const std::optional<double>& value) {
-    benchmark::AddCustomContext(name + suffix, text_of(value));
-  };
-  add("amx_bf16_gflops", peaks.amx_bf16_gflops);
-  add("amx_int8_gops", peaks.amx_int8_gops);
-  add("vnni_int8_gops", peaks.vnni_int8_gops);
-  add("fma_f32_gflops", peaks.fma_f32_gflops);
-  add("read_gbps_l2", peaks.read_gbps_l2);
-  add("read_gbps_l3", peaks.read_gbps_l3);
-  add("read_gbps_dram", peaks.read_gbps_dram);
-  std::printf(
-      "peaks, %d thread%s: AMX bf16 %s GFLOP/s, VNNI %s GOP/s, FMA %s GFLOP/s; read L2 %s, L3 %s, DRAM %s "
-      "GB/s\n",
-      peaks.threads, peaks.threads == 1 ? "" : "s", text_of(peaks.amx_bf16_gflops).c_str(),
-      text_of(peaks.vnni_int8_gops).c_str(), text_of(peaks.fma_f32_gflops).c_str(),
-      text_of(peaks.read_gbps_l2).c_str(), text_of(peaks.read_gbps_l3).c_str(),
-      text_of(peaks.read_gbps_dram).c_str());
+void print_peaks(std::FILE* to, const Peaks& peaks) {
+  std::fprintf(to,
+               "peaks, %d thread%s: AMX bf16 %s GFLOP/s, VNNI %s GOP/s, FMA %s GFLOP/s; read L2 %s, L3 %s, "
+               "DRAM %s GB/s; clock %s GHz before, %s after%s\n",
+               peaks.threads, peaks.threads == 1 ? "" : "s", text_of(peaks.amx_bf16_gflops).c_str(),
+               text_of(peaks.vnni_int8_gops).c_str(), text_of(peaks.fma_f32_gflops).c_str(),
+               text_of(peaks.read_gbps_l2).c_str(), text_of(peaks.read_gbps_l3).c_str(),
+               text_of(peaks.read_gbps_dram).c_str(), text_of(peaks.clock_before).c_str(),
+               text_of(peaks.clock_after).c_str(), peaks.is_steady() ? "" : ": NOT STEADY");
 }
 
-void describe_machine(const HarnessOptions& options) {
-  const std::string cpu = jit::host_name();
-  const std::optional<double> clock = clock_ghz(options.smoke ? 0.001 : 0.1);
-  benchmark::AddCustomContext("cpu", cpu);
-  benchmark::AddCustomContext("isa", jit::name_of(jit::host_features().best()));
-  benchmark::AddCustomContext("compiler", __VERSION__);
-  benchmark::AddCustomContext("commit", FOURGE_COMMIT);
-  benchmark::AddCustomContext("clock_ghz", text_of(clock));
-  std::printf("%s, %s; clock %s GHz (one core, scalar code); %s, commit %s\n", cpu.c_str(),
-              jit::name_of(jit::host_features().best()), text_of(clock).c_str(), __VERSION__, FOURGE_COMMIT);
-  for (const int threads : options.threads) {
-    const double seconds = options.smoke ? 0.001 : options.quick ? 0.05 : 0.2;
-    if (!options.smoke) add_context(measure_peaks({threads, seconds}));
+// Prints lines and keeps the runs.
+class CollectingReporter final : public TableReporter {
+ public:
+  using TableReporter::TableReporter;
+  void ReportRuns(const std::vector<Run>& runs) override {
+    TableReporter::ReportRuns(runs);
+    for (const Run& run : runs) {
+      if (run.run_type == Run::RT_Aggregate) continue;
+      const auto found = all_facts.find(short_name(run));
+      cases.push_back({found == all_facts.end() ? nullptr : found->second.get(), run});
+    }
   }
+  std::vector<FinishedCase> cases;
+};
+
+Status start_google(const HarnessOptions& options) {
+  const double seconds = options.smoke         ? 0.0
+                         : options.seconds > 0 ? options.seconds
+                         : options.quick       ? 0.1
+                                               : 0.5;
+  std::vector<std::string> arguments = {"fourge bench", "--benchmark_min_time=" + std::to_string(seconds),
+                                        "--benchmark_filter=" + options.filter};
+  arguments.insert(arguments.end(), options.google.begin(), options.google.end());
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  int count = static_cast<int>(pointers.size());
+  benchmark::Initialize(&count, pointers.data());
+  if (count > 1) return {Error::kBadArgument, "not an option of Google Benchmark", pointers[1]};
+  return {};
 }
 
 }  // namespace
 
-int run_benchmarks(int argc, char** argv, const char* what, const RegisterBenchmarks& register_benchmarks) {
-  HarnessOptions options;
-  std::vector<char*> rest = {argv[0]};
-  for (int i = 1; i < argc; ++i) {
-    bool valid = true;
-    if (std::string_view(argv[i]) == "--help") {
-      std::printf("%s\n%s", what, kUsage);
-      return 0;
-    }
-    if (!take(argv[i], options, valid)) rest.push_back(argv[i]);
-    if (!valid) {
-      std::fprintf(stderr, "%s: bad argument: %s: see --help\n", argv[0], argv[i]);
-      return 2;
-    }
-  }
-  std::string smoke_time = "--benchmark_min_time=0", quick_time = "--benchmark_min_time=0.1";
-  if (options.smoke || options.quick) {
-    rest.insert(rest.begin() + 1, options.smoke ? smoke_time.data() : quick_time.data());
-  }
-  int count = static_cast<int>(rest.size());
-  benchmark::Initialize(&count, rest.data());
-  if (benchmark::ReportUnrecognizedArguments(count, rest.data())) return 2;
+void add_case(const std::string& name, CaseFacts facts, std::function<void(benchmark::State&)> run) {
+  auto& slot = all_facts[name];
+  slot = std::make_unique<CaseFacts>(std::move(facts));
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [known = slot.get(), run = std::move(run)](benchmark::State& state) {
+                                 current = known;
+                                 current->status = CaseStatus::ok;
+                                 current->reason.clear();
+                                 run(state);
+                               })
+      ->UseManualTime()
+      ->Unit(benchmark::kMicrosecond);
+}
 
+CaseFacts& current_case() {
+  static CaseFacts none;
+  return current != nullptr ? *current : none;
+}
+
+void leave_out_kernel(const std::string& kernel, const std::string& reason) {
+  const std::pair entry(kernel, reason);
+  if (std::find(kernels_left_out.begin(), kernels_left_out.end(), entry) == kernels_left_out.end())
+    kernels_left_out.push_back(entry);
+}
+
+Result<SuiteOutcome> run_suite(const HarnessOptions& options, std::span<const BenchGroup> groups) {
+  if (const Status started = start_google(options); !started.ok()) return started.failure();
   more_runs = !options.smoke;
-  describe_machine(options);
+  RunFacts run;
+  const double clock_seconds = options.smoke ? 0.001 : 0.1;
+  run.first_clock = clock_ghz(clock_seconds);
+  std::FILE* const table = options.table;
+  if (table != nullptr) {
+    std::fprintf(table, "%s, %s; clock %s GHz (one core, scalar code); %s, commit %s\n",
+                 jit::host_name().c_str(), jit::name_of(jit::host_features().best()),
+                 text_of(run.first_clock).c_str(), __VERSION__, FOURGE_COMMIT);
+  }
+  for (const int threads : options.threads) {
+    if (options.smoke) break;
+    run.peaks.push_back(measure_peaks({threads, options.quick ? 0.05 : 0.2}));
+    if (table != nullptr) print_peaks(table, run.peaks.back());
+  }
   MachinePeaks peaks(options.smoke ? 0.001 : options.quick ? 0.03 : 0.1);
-  register_benchmarks(options, peaks);
-  TableReporter reporter;
-  benchmark::RunSpecifiedBenchmarks(&reporter);
+  for (const BenchGroup& group : groups) {
+    run.groups.emplace_back(group.name);
+    group.add(options, peaks);
+  }
+  run.left_out = kernels_left_out;
+  for (const auto& [kernel, reason] : run.left_out)
+    if (table != nullptr) std::fprintf(table, "left out: %s: %s\n", kernel.c_str(), reason.c_str());
+
+  CollectingReporter reporter(table);
+  if (benchmark::RunSpecifiedBenchmarks(&reporter) == 0)
+    return {Error::kBadArgument, "no benchmark has such a name", "filter " + options.filter};
   benchmark::Shutdown();
-  return found_wrong ? 1 : 0;
+  run.last_clock = clock_ghz(clock_seconds);
+
+  SuiteOutcome outcome;
+  for (const FinishedCase& finished : reporter.cases) {
+    ++outcome.ran;
+    if (finished.facts == nullptr) continue;
+    outcome.wrong += finished.facts->status == CaseStatus::wrong;
+    outcome.left_out += finished.facts->status == CaseStatus::left_out;
+  }
+  outcome.document = document_of(options, run, reporter.cases);
+  if (options.out.empty()) return outcome;
+  Result<quant::AtomicFile> file = quant::AtomicFile::create(options.out);
+  if (!file.ok()) return file.failure();
+  if (const Status written = file->write(outcome.document); !written.ok()) return written.failure();
+  if (const Status committed = file->commit(); !committed.ok()) return committed.failure();
+  return outcome;
 }
 
 void report_wrong(benchmark::State& state, const std::string& what) {
-  found_wrong = true;
+  current_case().status = CaseStatus::wrong;
+  current_case().reason = what;
   state.SkipWithError(("WRONG: " + what).c_str());
 }
 
 void report_skipped(benchmark::State& state, const std::string& why) {
+  current_case().status = CaseStatus::left_out;
+  current_case().reason = why;
   state.SkipWithError(("left out: " + why).c_str());
 }
 
@@ -176,8 +176,27 @@ Times time_iterations(benchmark::State& state, const std::function<void()>& work
 }
 
 void count_times(benchmark::State& state, const Times& times) {
-  state.counters[counter::kBest] = times.best() * 1e6;
-  state.counters[counter::kMedian] = times.median() * 1e6;
+  CaseFacts& facts = current_case();
+  facts.times = times;
+  if (more_runs) facts.clock_ghz = clock_ghz(0.002);
+  state.counters[counter::kBest] = times.best() / facts.calls * 1e6;
+  state.counters[counter::kMedian] = times.median() / facts.calls * 1e6;
+  const double work = facts.m > 0 ? facts.operations / 2 : facts.elements;
+  const PortBudget& ports = facts.code.ports;
+  if (ports.cycles == 0 || work == 0 || !facts.clock_ghz || times.best() == 0) return;
+  const double measured = times.best() / facts.calls * *facts.clock_ghz * 1e9 * facts.threads;
+  state.counters[counter::kBudget] = ports.cycles * work / ports.work / measured;
+}
+
+void measure_calls(benchmark::State& state, int calls, const std::function<void()>& work) {
+  CaseFacts& facts = current_case();
+  facts.calls = calls;
+  const Times times = time_iterations(state, work);
+  count_times(state, times);
+  const double seconds = times.best() / calls;
+  if (facts.operations > 0) state.counters[counter::kGmacs] = facts.operations / 2 / seconds / 1e9;
+  if (facts.elements > 0) state.counters[counter::kElements] = facts.elements / seconds / 1e9;
+  if (facts.bytes > 0) state.counters[counter::kGbps] = facts.bytes / seconds / 1e9;
 }
 
 }  // namespace fourge::bench

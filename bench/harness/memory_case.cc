@@ -60,6 +60,9 @@ std::vector<Burst> yardsticks(const MemoryCase& memory_case) {
 
 void count(benchmark::State& state, const MemoryCase& memory_case, const Times& times,
            const std::vector<Burst>& moved, double cycles_per_second) {
+  CaseFacts& facts = current_case();
+  facts.elements = static_cast<double>(memory_case.elements);
+  facts.bytes = static_cast<double>(memory_case.read_bytes + memory_case.written_bytes);
   count_times(state, times);
   const double best = times.best(), elements = static_cast<double>(memory_case.elements);
   const auto bytes = static_cast<double>(memory_case.read_bytes + memory_case.written_bytes);
@@ -71,9 +74,15 @@ void count(benchmark::State& state, const MemoryCase& memory_case, const Times& 
   for (const Burst& burst : moved) fastest = std::min(fastest, burst.times.best());
   state.counters[counter::kBound] = fastest / best;
   state.counters["regular_fraction"] = moved.front().times.best() / best;
-  state.SetLabel(memory_case.yardstick == Yardstick::read    ? "read"
-                 : memory_case.yardstick == Yardstick::store ? "store"
-                                                             : "copy");
+  const char* by = memory_case.yardstick == Yardstick::read    ? "read"
+                   : memory_case.yardstick == Yardstick::store ? "store"
+                                                               : "copy";
+  const double moved_bytes =
+      memory_case.yardstick == Yardstick::read    ? static_cast<double>(memory_case.read_bytes)
+      : memory_case.yardstick == Yardstick::store ? static_cast<double>(memory_case.written_bytes)
+                                                  : 2 * static_cast<double>(memory_case.written_bytes);
+  facts.bound = BoundFacts{by, fastest, {}, moved_bytes / fastest / 1e9};
+  state.SetLabel(by);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <string>
 #include <vector>
+#include "bench/groups.h"
 
 #include "bench/harness/memory_case.h"
 #include "bench/peaks/pages.h"
@@ -35,6 +36,7 @@ void run_case(benchmark::State& state, const LayoutCase& c) {
   const Result<LayoutConverter> converter =
       LayoutConverter::create(c.spec, {.kernel = c.kernel.c_str(), .max_isa = c.max_isa.c_str()});
   if (!converter.ok()) return report_wrong(state, converter.failure().message());
+  current_case().code = converter->code();
   const std::int64_t bytes = c.rows * c.columns;  // whole tiles
   const Pages from(bytes), to(bytes);
   if (from.data() == nullptr || to.data() == nullptr)
@@ -64,7 +66,9 @@ std::vector<LayoutSpec> every_spec() {
   return specs;
 }
 
-void register_layout(const HarnessOptions& options, MachinePeaks&) {
+}  // namespace
+
+void register_layout_benchmarks(const HarnessOptions& options, MachinePeaks&) {
   constexpr std::int64_t kColumns = 512;  // scales of rows of 8,192 elements
   struct Footprint {
     const char* name;
@@ -75,7 +79,10 @@ void register_layout(const HarnessOptions& options, MachinePeaks&) {
   if (options.all) footprints.push_back({"64MiB", (std::int64_t{1} << 26) / kColumns});
   if (options.smoke) footprints = {{"smoke", 128}};
   for (const auto& entry : jit::layout_kernels()) {
-    if (jit::host_features().missing_for(entry.isa) != nullptr) continue;
+    if (const char* missing = jit::host_features().missing_for(entry.isa)) {
+      leave_out_kernel(std::string("layout, ") + entry.isa_variant, missing);
+      continue;
+    }
     for (const LayoutSpec& spec : every_spec()) {
       if (entry.refusal(spec) != nullptr) continue;
       for (const Footprint& footprint : footprints) {
@@ -84,22 +91,21 @@ void register_layout(const HarnessOptions& options, MachinePeaks&) {
                              footprint.rows, kColumns,         threads};
           const std::string name =
               "layout/" + c.kernel + "/" + footprint.name + "/threads:" + std::to_string(threads);
-          benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { run_case(state, c); })
-              ->UseManualTime()
-              ->Unit(benchmark::kMicrosecond);
+          add_case(name,
+                   {.operation = "layout",
+                    .kernel = c.kernel,
+                    .isa = c.max_isa,
+                    .format = std::string(name_of(spec.from)) + " to " + name_of(spec.to),
+                    .footprint = footprint.name,
+                    .rows = c.rows,
+                    .cols = kColumns,
+                    .threads = threads,
+                    .verified = "bits"},
+                   [c](benchmark::State& state) { run_case(state, c); });
         }
       }
     }
   }
 }
 
-}  // namespace
 }  // namespace fourge::bench
-
-int main(int argc, char** argv) {
-  return fourge::bench::run_benchmarks(argc, argv,
-                                       "Layout kernels of the registry, checked and timed; % bound: of a "
-                                       "copy between the same operands in the\n"
-                                       "same run. Names: layout/KERNEL/FOOTPRINT/threads:T",
-                                       fourge::bench::register_layout);
-}

@@ -119,11 +119,13 @@ Footprints footprints(int threads) {
   return bytes;
 }
 
-Peaks measure_peaks(const PeakOptions& options) {
+namespace {
+
+Peaks measure_once(const PeakOptions& options) {
   Peaks peaks;
   peaks.threads = options.threads;
   peaks.bytes = footprints(options.threads);
-  peaks.clock_ghz = clock_ghz(options.seconds);
+  peaks.clock_before = clock_ghz(options.seconds);
   peaks.fma_f32_gflops = unit_gops(Unit::fma_f32, options);
   peaks.vnni_int8_gops = unit_gops(Unit::vnni_int8, options);
   peaks.amx_bf16_gflops = unit_gops(Unit::amx_bf16, options);
@@ -132,7 +134,27 @@ Peaks measure_peaks(const PeakOptions& options) {
   peaks.read_gbps_l3 = read_gbps(peaks.bytes.l3, options);
   peaks.read_gbps_dram = read_gbps(peaks.bytes.dram, options);
   peaks.copy_gbps_dram = copy_gbps(peaks.bytes.dram / 2, options);
+  peaks.clock_after = clock_ghz(options.seconds);
+  peaks.clock_ghz = std::max(peaks.clock_before, peaks.clock_after);
   return peaks;
+}
+
+}  // namespace
+
+Peaks measure_peaks(const PeakOptions& options) {
+  constexpr int kAttempts = 2;
+  Peaks best = measure_once(options);
+  while (!best.is_steady() && best.attempts < kAttempts) {
+    const Peaks again = measure_once(options);
+    for (const auto peak : {&Peaks::fma_f32_gflops, &Peaks::vnni_int8_gops, &Peaks::amx_bf16_gflops,
+                            &Peaks::amx_int8_gops, &Peaks::read_gbps_l2, &Peaks::read_gbps_l3,
+                            &Peaks::read_gbps_dram, &Peaks::copy_gbps_dram, &Peaks::clock_ghz})
+      best.*peak = std::max(best.*peak, again.*peak);
+    best.clock_before = again.clock_before;
+    best.clock_after = again.clock_after;
+    ++best.attempts;
+  }
+  return best;
 }
 
 }  // namespace fourge::bench

@@ -1,6 +1,8 @@
 // What this machine can do at most, measured now: the denominators of every "fraction of the peak".
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,13 +40,20 @@ Footprints footprints(int threads);
 
 struct Peaks {
   int threads = 1;
-  std::optional<double> clock_ghz;
+  std::optional<double> clock_ghz;                  // the higher of the next two
+  std::optional<double> clock_before, clock_after;  // all else was measured
+  int attempts = 1;                                 // whole measurements, of which each peak is the best
+  /// Whether the clock stayed within 3 % from before to after.
+  bool is_steady() const {
+    return !clock_before || !clock_after ||
+           std::abs(*clock_before - *clock_after) <= 0.03 * std::max(*clock_before, *clock_after);
+  }
   std::optional<double> amx_bf16_gflops, amx_int8_gops, vnni_int8_gops, fma_f32_gflops;
   std::optional<double> read_gbps_l2, read_gbps_l3, read_gbps_dram, copy_gbps_dram;
   Footprints bytes;
 };
 
-/// All of it: one to three seconds.
+/// All of it, one to three seconds; twice while the clock is not steady, each value the best.
 Peaks measure_peaks(const PeakOptions& options);
 
 }  // namespace fourge::bench

@@ -22,12 +22,20 @@ class Times {
   double worst() const {
     return seconds_.empty() ? 0.0 : *std::max_element(seconds_.begin(), seconds_.end());
   }
-  double median() const {
+  double median() const { return quantile(0.5); }
+  /// The time that a share of the runs was faster than.
+  double quantile(double share) const {
     if (seconds_.empty()) return 0.0;
-    std::vector<double> sorted = seconds_;
-    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
-    std::nth_element(sorted.begin(), middle, sorted.end());
-    return *middle;
+    const std::vector<double> in_order = sorted();
+    const auto at = static_cast<std::size_t>(share * static_cast<double>(in_order.size()));
+    return in_order[std::min(at, in_order.size() - 1)];
+  }
+  /// Nine tenths of the runs lie within this share of the median above the best.
+  double spread() const { return seconds_.empty() ? 0.0 : (quantile(0.9) - best()) / median(); }
+  std::vector<double> sorted() const {
+    std::vector<double> in_order = seconds_;
+    std::sort(in_order.begin(), in_order.end());
+    return in_order;
   }
 
  private:

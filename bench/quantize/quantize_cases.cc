@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 #include <vector>
+#include "bench/groups.h"
 
 #include "bench/harness/memory_case.h"
 #include "bench/peaks/pages.h"
@@ -56,6 +57,7 @@ void run_case(benchmark::State& state, const QuantizeCase& c) {
   const Result<Quantizer> quantizer =
       Quantizer::create(c.spec, {.kernel = c.kernel.c_str(), .max_isa = c.max_isa.c_str()});
   if (!quantizer.ok()) return report_wrong(state, quantizer.failure().message());
+  current_case().code = quantizer->code();
   const std::int64_t count = c.rows * kCols, block = info(c.spec.quantize.format).block;
   const std::int64_t out_rows = c.spec.transpose ? kCols : c.rows, out_cols = count / out_rows;
   const std::int64_t scale_count = scale_bytes(c.spec.quantize.layout, out_rows, out_cols / block);
@@ -119,12 +121,23 @@ std::vector<QuantizerSpec> specs_of(const HarnessOptions& options) {
 void add(const QuantizeCase& c, const char* footprint) {
   const std::string name = "quantize/" + c.kernel + "/" + footprint + (c.amax_given ? "/amax_given" : "") +
                            "/threads:" + std::to_string(c.threads);
-  benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { run_case(state, c); })
-      ->UseManualTime()
-      ->Unit(benchmark::kMicrosecond);
+  add_case(name,
+           {.operation = "quantize",
+            .kernel = c.kernel,
+            .isa = c.max_isa,
+            .format = name_of(c.spec.quantize.format),
+            .footprint = std::string(footprint) + (c.amax_given ? ", amax given" : ""),
+            .rows = c.rows,
+            .cols = kCols,
+            .order = c.spec.rotate,
+            .threads = c.threads,
+            .verified = "quant"},
+           [c](benchmark::State& state) { run_case(state, c); });
 }
 
-void register_quantize(const HarnessOptions& options, MachinePeaks&) {
+}  // namespace
+
+void register_quantize_benchmarks(const HarnessOptions& options, MachinePeaks&) {
   struct Footprint {
     const char* name;
     std::int64_t rows;
@@ -135,7 +148,10 @@ void register_quantize(const HarnessOptions& options, MachinePeaks&) {
   if (options.smoke) footprints = {{"smoke", 32}};
   bool is_best = true;
   for (const auto& entry : jit::quantize_kernels()) {
-    if (jit::host_features().missing_for(entry.isa) != nullptr) continue;
+    if (const char* missing = jit::host_features().missing_for(entry.isa)) {
+      leave_out_kernel(std::string("quantize, ") + entry.isa_variant, missing);
+      continue;
+    }
     for (const QuantizerSpec& spec : specs_of(options)) {
       if (!check(spec).ok() || entry.refusal(spec) != nullptr) continue;
       if (!is_best && !options.all && !options.smoke && spec != specs_of(options).front()) continue;
@@ -152,15 +168,4 @@ void register_quantize(const HarnessOptions& options, MachinePeaks&) {
   }
 }
 
-}  // namespace
 }  // namespace fourge::bench
-
-int main(int argc, char** argv) {
-  return fourge::bench::run_benchmarks(
-      argc, argv,
-      "Quantise kernels of the registry, checked against quant/ and timed; cyc/16: cycles for 16 elements, "
-      "the\n"
-      "clock measured in the same run; % bound: of reading the input in the same run.\n"
-      "Names: quantize/KERNEL/FOOTPRINT[/amax_given]/threads:T; without amax_given a pass finds it first",
-      fourge::bench::register_quantize);
-}

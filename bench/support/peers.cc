@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "bench/support/dynamic_library.h"
+#include "bench/support/peer_ggml.h"
 #include "bench/support/peer_onednn.h"
 #include "jit/cpu.h"
 
@@ -93,8 +94,8 @@ PeerResult make_onednn_bf16(const Values&, const Values&, int) {
 #endif
 
 const std::vector<PeerEntry>& peers() {
-  static const std::vector<PeerEntry> all = {{"onednn_bf16", make_onednn_bf16},
-                                             {"openblas_f32", make_openblas}};
+  static const std::vector<PeerEntry> all = {
+      {"onednn_bf16", make_onednn_bf16}, {"openblas_f32", make_openblas}, {"ggml_mxfp4", make_ggml_mxfp4}};
   return all;
 }
 

@@ -1,5 +1,5 @@
 // The same product by other people's libraries, in the same process and minute: oneDNN in bf16, OpenBLAS in
-// f32. Both are loaded when first asked for (libdnnl.so.2, libopenblas.so.0) and may be absent.
+// f32, ggml on the same 4-bit weights. Each is loaded when first asked for and may be absent.
 #pragma once
 
 #include <memory>
@@ -35,7 +35,7 @@ struct PeerEntry {
   PeerResult (*make)(const Values& x, const Values& w, int threads);
 };
 
-/// oneDNN in bf16 with f32 sums and output; cblas_sgemm of OpenBLAS.
+/// oneDNN in bf16 with f32 sums and output; cblas_sgemm of OpenBLAS; ggml's mul_mat on MXFP4 weights.
 const std::vector<PeerEntry>& peers();
 
 }  // namespace fourge::bench

@@ -20,6 +20,13 @@ struct RunOptions {
   int threads = 0;
 };
 
+/// What the ports allow: `cycles` for `work` multiply-adds (GEMM), elements, or bytes (layouts). 0: not
+/// counted.
+struct PortBudget {
+  double cycles = 0;
+  double work = 0;
+};
+
 /// A generated (or portable) kernel for a person to read.
 struct KernelCode {
   std::string name;
@@ -29,6 +36,7 @@ struct KernelCode {
   std::vector<std::pair<std::string, std::string>> registers;  // register(s), role
   std::string budget;                                          // ports of the inner step
   std::string plan{};                                          // cache blocks, for kernels that have them
+  PortBudget ports{};                                          // the budget's first line as numbers
 };
 
 }  // namespace fourge

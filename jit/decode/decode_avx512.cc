@@ -23,8 +23,8 @@ class DecodeAvx512 final : public DecodeKernel {
  public:
   explicit DecodeAvx512(std::shared_ptr<const DecodeCode> code) : code_(std::move(code)) {}
   KernelCode code() const override {
-    return {code_->code.name(),     "avx512",           "bit_exact(decode)", code_->code.bytes(),
-            code_->notes.registers, code_->notes.budget};
+    return {code_->code.name(),  "avx512", "bit_exact(decode)", code_->code.bytes(), code_->notes.registers,
+            code_->notes.budget, {},       code_->notes.ports};
   }
   void run(const DecodeArgs& args) const override { code_->code.entry<void (*)(const DecodeArgs*)>()(&args); }
 

@@ -66,7 +66,8 @@ class AmxGemm final : public GemmKernel {
             kernels_->block.bytes(),
             kernels_->notes.registers,
             kernels_->notes.budget,
-            plan_text()};
+            plan_text(),
+            kernels_->notes.ports};
   }
   std::string plan_text() const {
     const AmxPlan plan = AmxPlan::of(spec_);

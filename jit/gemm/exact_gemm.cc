@@ -250,7 +250,9 @@ class ExactGenerated final : public ExactGemm {
             numerics_ == Numerics::fast ? kFastExactness : exactness(),
             code_.bytes(),
             notes_.registers,
-            notes_.budget};
+            notes_.budget,
+            {},
+            notes_.ports};
   }
 
  protected:

@@ -235,7 +235,9 @@ class W4a16Avx512 final : public W4a16Gemm {
             kExactness,
             shown_->code.bytes(),
             shown_->notes.registers,
-            shown_->notes.budget};
+            shown_->notes.budget,
+            {},
+            shown_->notes.ports};
   }
 
  protected:

@@ -37,8 +37,8 @@ class HadamardAvx512 final : public HadamardKernel {
   HadamardAvx512(const CacheKey& key, std::shared_ptr<const HadamardCode> code)
       : key_(key), code_(std::move(code)) {}
   KernelCode code() const override {
-    return {code_->code.name(),     "avx512",           "bit_exact(hadamard)", code_->code.bytes(),
-            code_->notes.registers, code_->notes.budget};
+    return {code_->code.name(),  "avx512", "bit_exact(hadamard)", code_->code.bytes(), code_->notes.registers,
+            code_->notes.budget, {},       code_->notes.ports};
   }
   void run(const HadamardArgs& args) const override {
     CacheKey key = key_;

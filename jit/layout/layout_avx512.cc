@@ -23,8 +23,8 @@ class LayoutAvx512 final : public LayoutKernel {
  public:
   explicit LayoutAvx512(std::shared_ptr<const LayoutCode> code) : code_(std::move(code)) {}
   KernelCode code() const override {
-    return {code_->code.name(),     "avx512",           "bit_exact(layout)", code_->code.bytes(),
-            code_->notes.registers, code_->notes.budget};
+    return {code_->code.name(),  "avx512", "bit_exact(layout)", code_->code.bytes(), code_->notes.registers,
+            code_->notes.budget, {},       code_->notes.ports};
   }
   void run(const LayoutArgs& args) const override { code_->code.entry<void (*)(const LayoutArgs*)>()(&args); }
 

@@ -25,8 +25,9 @@ class QuantizeAvx512 final : public QuantizeKernel {
  public:
   explicit QuantizeAvx512(std::shared_ptr<const QuantizeCode> code) : code_(std::move(code)) {}
   KernelCode code() const override {
-    return {code_->strip.name(),    "avx512",           "bit_exact(quantize)", code_->strip.bytes(),
-            code_->notes.registers, code_->notes.budget};
+    return {
+        code_->strip.name(), "avx512", "bit_exact(quantize)", code_->strip.bytes(), code_->notes.registers,
+        code_->notes.budget, {},       code_->notes.ports};
   }
   void strip(const StripArgs& args) const override {
     code_->strip.entry<void (*)(const StripArgs*)>()(&args);

@@ -247,7 +247,8 @@ KernelNotes AmxBlockGenerator::notes() const {
             "cycles;\n"
             "A 32 KiB from L2 = 32 bytes a cycle, accumulators 64 lines in and out"
           : "32 x 32 outputs, K 512: 64 TDPBF16PS = 1,024 TMUL cycles; A 32 KiB from L2 = 32 bytes a cycle,\n"
-            "accumulators 64 lines in and out"};
+            "accumulators 64 lines in and out",
+      {1024, 32 * 32 * 512}};
 }
 
 }  // namespace fourge::jit

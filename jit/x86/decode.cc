@@ -127,6 +127,7 @@ KernelNotes DecodeGenerator::notes() const {
       {"rsi, rdx, rcx, r8, r9", "codes, scales, y, table, blocks left"},
       {"rax, r10", "offsets of rows"},
   };
+  notes.ports = is_f32() ? PortBudget{2, 16} : PortBudget{width() == 16 ? 3.0 : 2.0, 32};
   notes.budget = is_f32()        ? "16 elements: 4 uops on p05, 2 of them p5 -> 2 cycles"
                  : width() == 16 ? "32 elements: 5 uops on p05, 3 of them p5 -> 3 cycles"
                                  : "32 elements: 4 uops on p05, 2 of them p5 -> 2 cycles";

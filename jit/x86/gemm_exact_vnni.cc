@@ -324,6 +324,9 @@ KernelNotes ExactVnniGenerator::notes() const {
       {"r8, r9, r10, r11", "B codes, scales, certificates, steps left"},
       {"rbx, r12, r13, r14, r15", "A step, general vectors, D row, exponents ready, B key"},
   };
+  constexpr double kProducts = 16 * kStepK;
+  notes.ports = spec_.only_general ? PortBudget{ue4m3() ? 41.0 : 43.0, kProducts}
+                                   : PortBudget{ue4m3() ? 15.0 : 14.0, kProducts};
   notes.budget = ue4m3()
                      ? "short path, 1 row x 16 columns x K 64: 30 uops on p05 -> 15 cycles; VNNI bound 8\n"
                        "general path: 82 uops on p05 -> 41 cycles"

@@ -220,15 +220,15 @@ KernelNotes W4a16Generator::notes() const {
   const int shifts = kStepK / 8 * (byte_offsets() ? 4 : 7);
   const int scales = blocks() * (ue4m3() ? 3 : 2) + 2, fmas = (kStepK + blocks()) * spec_.rows;
   const int uops = kStepK + shifts + scales + fmas;
+  const int loads = kStepK * spec_.rows + 8 + (byte_offsets() ? 24 * 7 / 4 : 0) + 2 * blocks();
   char text[320];
   std::snprintf(
       text, sizeof text,
       "%d rows x 16 columns x K 64: %d vpermps (p5), %d shifts (p0), %d for scales, %d mul and fma: "
       "%d uops on p05 -> %.1f cycles\nloads: %d on p23 -> %.1f cycles; FMA bound %d cycles",
-      spec_.rows, kStepK, shifts, scales, fmas, uops, uops / 2.0,
-      kStepK * spec_.rows + 8 + (byte_offsets() ? 24 * 7 / 4 : 0) + 2 * blocks(),
-      (kStepK * spec_.rows + 8 + (byte_offsets() ? 24 * 7 / 4 : 0) + 2 * blocks()) / 2.0,
+      spec_.rows, kStepK, shifts, scales, fmas, uops, uops / 2.0, loads, loads / 2.0,
       kStepK * spec_.rows / 2);
+  notes.ports = {std::max(uops, loads) / 2.0, static_cast<double>(spec_.rows) * 16 * kStepK};
   notes.budget = text;
   return notes;
 }

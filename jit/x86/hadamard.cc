@@ -363,6 +363,7 @@ KernelNotes HadamardGenerator::notes() const {
   const int stages = log2(factors_.power);
   const int per_vector =
       (first_stage_by_load() ? 7 : 8) - (last_stage_by_load() ? 1 : 0) + stages - 4 + (spec_.scaled ? 1 : 0);
+  notes.ports = {(spec_.order < kLanes ? 2 * stages + 1 : per_vector) / 2.0, kLanes};
   notes.budget = spec_.order < kLanes
                      ? std::to_string(2 * stages + 1) + " uops on p05 a vector"
                      : std::to_string(per_vector) + " uops on p05 a vector of 16 -> " +

@@ -243,6 +243,8 @@ KernelNotes LayoutGenerator::notes() const {
       {"rbx, r12, r13, r14", "rows 0, 4, 8, 12 of a unit, or those 32 apart"},
       {"rcx, r8, r10, r11", "strides; the second row of tiles"},
   };
+  const bool tiles_only = spec_.from != ByteLayout::linear && spec_.to != ByteLayout::linear;
+  notes.ports = {!is_scales(spec_.from) ? 2.0 : tiles_only ? 1.5 : 4.0, 64};
   notes.budget = !is_scales(spec_.from) ? "2 cycles on p0 for 64 bytes"
                  : spec_.from == ByteLayout::linear || spec_.to == ByteLayout::linear
                      ? "4 cycles on p5 for 64 bytes"

@@ -284,6 +284,7 @@ KernelNotes QuantizeGenerator::notes() const {
   if (four_over_six()) uops += 21.6;
   if (stochastic()) uops += 18;
   const int tenths = static_cast<int>(uops * 5 + 0.5);
+  notes.ports = {uops / 2, 16};
   notes.budget = "about " + std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) +
                  " cycles for 16 elements on p05 (1-D)";
   return notes;

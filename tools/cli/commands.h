@@ -10,6 +10,7 @@ namespace fourge::cli {
 class Context;
 
 void add_info_command(CLI::App& app, Context& context);
+void add_bench_command(CLI::App& app, Context& context);
 void add_demo_command(CLI::App& app, Context& context);
 void add_gemm_command(CLI::App& app, Context& context);
 void add_kernel_command(CLI::App& app, Context& context);

@@ -14,6 +14,7 @@
 #include "jit/cpu.h"
 #include "jit/decode/decode_kernel.h"
 #include "jit/hadamard/hadamard_kernel.h"
+#include "jit/layout/layout_kernel.h"
 #include "jit/quantize/quantize_kernel.h"
 #include "jit/select.h"
 #include "tools/cli/commands.h"
@@ -112,6 +113,8 @@ std::vector<RegisteredKernel> registered_kernels() {
     kernels.push_back({"decode", entry.isa_variant, entry.isa, "bit_exact(decode)"});
   for (const jit::QuantizeKernelEntry& entry : jit::quantize_kernels())
     kernels.push_back({"quantize", entry.isa_variant, entry.isa, "bit_exact(quantize)"});
+  for (const jit::LayoutKernelEntry& entry : jit::layout_kernels())
+    kernels.push_back({"layout", entry.isa_variant, entry.isa, "bit_exact(layout)"});
   return kernels;
 }
 
@@ -147,7 +150,12 @@ std::vector<NamedPeak> list(const bench::Peaks& peaks) {
       {"copy_gbps_dram", "GB/s", peaks.copy_gbps_dram,
        footprint(peaks.bytes.dram / 2) + (peaks.copy_gbps_dram ? " read, and as much written" : "")},
       {"clock_ghz", "GHz", peaks.clock_ghz,
-       "one core, scalar code: chains of multiplications, 3 cycles each"},
+       fmt::format("one core, scalar code: chains of multiplications, 3 cycles each; {}",
+                   peaks.is_steady() ? "steady" : "NOT STEADY: it changed by more than 3 % meanwhile")},
+      {"clock_before_ghz", "GHz", peaks.clock_before, "before all other peaks"},
+      {"clock_after_ghz", "GHz", peaks.clock_after,
+       fmt::format("after them; {} measured",
+                   peaks.attempts == 1 ? "once" : fmt::format("{} times", peaks.attempts))},
   };
 }
 
@@ -252,7 +260,9 @@ Json to_json(const Info& info) {
                                    {"decisions", choice.decisions}});
   }
   if (info.peaks) {
-    Json peaks = {{"threads", info.peaks->threads}};
+    Json peaks = {{"threads", info.peaks->threads},
+                  {"steady", info.peaks->is_steady()},
+                  {"attempts", info.peaks->attempts}};
     for (const NamedPeak& peak : list(*info.peaks)) {
       peaks[peak.key] = peak.value ? Json(*peak.value) : Json(nullptr);
     }

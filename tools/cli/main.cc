@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   Context context;
   add_info_command(app, context);
   add_demo_command(app, context);
+  add_bench_command(app, context);
   add_gemm_command(app, context);
   add_kernel_command(app, context);
   add_conform_command(app, context);
