@@ -47,6 +47,7 @@ Recipe best_recipe(Format format, bool quantize_activations) {
   recipe.rotations = {128};
   recipe.flow = Flow::group;
   recipe.target = quantize_activations ? Target::float_output : Target::own_input;
+  recipe.equalize = 1.0;
   return recipe;
 }
 

@@ -3,8 +3,10 @@
 #include <cmath>
 #include <numbers>
 
+#include "fourge/rounding.h"
 #include "quant/model/evaluate.h"
 #include "quant/model/load.h"
+#include "quant/model/vector_kernels.h"
 #include "quant/npy.h"
 #include "tests/support/shared_data.h"
 #include "tests/support/temporary_folder.h"
@@ -175,6 +177,41 @@ TEST(ForwardPass, Llama3RopeMatchesPlainModel) {
   ModelConfig config = tests::tiny_config(Architecture::llama);
   config.rope_scaling = {RopeScaling::Kind::llama3, 8.0, 1.0, 4.0, 32.0};  // all three cases occur
   expect_as_plain(config, 1);
+}
+
+TEST(ForwardPass, Bf16ValuesRoundLikeTheFormatAndStayNear) {
+  std::vector<float> x = {1.0f, 1.00390625f, 1.01171875f, -3.14159f, 3.4e38f, 1e-40f, INFINITY, -0.0f, NAN};
+  for (int i = 0; i < 40; ++i) x.push_back(std::ldexp(1.0f + static_cast<float>(i) / 37.0f, i - 20));
+  std::vector<float> rounded = x;
+  round_to_bf16(rounded.data(), static_cast<std::int64_t>(rounded.size()));
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (std::isnan(x[i])) {
+      EXPECT_TRUE(std::isnan(rounded[i]));
+      continue;
+    }
+    const std::uint32_t code = encode(ElementFormat::bf16, x[i], Rounding::rne, Overflow::infinity);
+    EXPECT_EQ(rounded[i], decode_f32(ElementFormat::bf16, code)) << x[i];
+  }
+
+  const ModelConfig config = tests::tiny_config(Architecture::qwen3);
+  const tests::TemporaryFolder folder;
+  tests::write_tiny_model(folder.path(), config, tests::tiny_tensors(config, 7), 1);
+  const Result<Checkpoint> checkpoint = Checkpoint::open(folder.path());
+  LanguageModel model = *load_float_model(*checkpoint);
+  const std::vector<std::uint32_t> ids = {5, 80, 3, 250, 17, 99, 42, 42};
+  const std::vector<float> exact = *model.forward(ids);
+  model.values = ValueType::bf16;
+  const std::vector<float> logits = *model.forward(ids);
+  std::vector<float> again = logits;
+  round_to_bf16(again.data(), static_cast<std::int64_t>(again.size()));
+  EXPECT_EQ(logits, again);
+  double error = 0.0, norm = 0.0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    error += std::pow(static_cast<double>(logits[i] - exact[i]), 2.0);
+    norm += std::pow(static_cast<double>(exact[i]), 2.0);
+  }
+  EXPECT_LT(error, 4e-4 * norm);  // some ten roundings of at most 2^-9
+  EXPECT_GT(error, 1e-7 * norm);
 }
 
 TEST(ForwardPass, NanoMatchesTransformers) {

@@ -4,7 +4,7 @@
     anchors.py --fourge build/release/fourge --models FOLDER --model nano --work FOLDER --results nano.json --out FOLDER
 
 FOLDER of --models holds <model>/, calib.bin, valid.bin and, for the comparison, anchors.json. Every row is quantised,
-evaluated (W4A4: with both numerics) and its folder deleted; --jobs rows at a time, --threads threads each. A finished
+evaluated (W4A4: with both numerics and with values rounded to bf16) and its folder deleted; --jobs rows at a time, --threads threads each. A finished
 row is printed at once and written to --results, which is read at the start: rows that it holds are not done again, so
 that a run which was killed, or ended by --seconds, goes on where it was. --render only draws what --results holds.
 Writes <out>/<model>.md, <model>_bits.svg, <model>_layers.svg and <model>_scales.svg. Needs nothing but Python 3.9.
@@ -51,7 +51,9 @@ class Runner:
                   "quantize_seconds": quantized["seconds"], "quantize_mib": mib}
         if "w4a4" in name and not self.options.fast:
             exact = self.evaluate(folder, "--max-bytes", self.options.max_bytes, "--numerics", "blackwell")
-            result.update(blackwell_bits=exact["bits_per_byte"], blackwell_seconds=exact["seconds"])
+            bf16 = self.evaluate(folder, "--max-bytes", self.options.max_bytes, "--values", "bf16")
+            result.update(blackwell_bits=exact["bits_per_byte"], blackwell_seconds=exact["seconds"],
+                          bf16_bits=bf16["bits_per_byte"])
         compared = self.evaluate(folder, "--max-bytes", self.options.layer_bytes, "--reference", self.model)
         for made, seen in zip(quantized["layers"], compared["layers"]):
             made["output_error"] = seen["output_error"]
@@ -106,7 +108,8 @@ def measure(options, results, anchors):
             line = (f"{name} {result['bits']:.5f}{anchor} quantize {result['quantize_seconds']:.1f} s "
                     f"{result['quantize_mib']:.0f} MiB eval {result['eval_seconds']:.1f} s")
             if "blackwell_bits" in result:
-                line += f" blackwell {result['blackwell_bits']:.5f} {result['blackwell_seconds']:.1f} s"
+                line += (f" blackwell {result['blackwell_bits']:.5f} {result['blackwell_seconds']:.1f} s"
+                         f" bf16 values {result['bf16_bits']:.5f}")
         write(options.results, results)
         print(line, flush=True)
 
@@ -145,7 +148,7 @@ def parse():
     parser.add_argument("--only", default="", help="rows whose name contains one of these, by commas")
     parser.add_argument("--skip", default="", help="no rows whose name contains one of these")
     parser.add_argument("--ablation", action="store_true", help="also the variants of recipe best")
-    parser.add_argument("--fast", action="store_true", help="W4A4 with numerics fast only")
+    parser.add_argument("--fast", action="store_true", help="W4A4 with numerics fast and f32 values only")
     parser.add_argument("--keep", action="store_true", help="do not delete quantised folders")
     parser.add_argument("--text", type=pathlib.Path, help="default: valid.bin")
     parser.add_argument("--max-bytes", type=int, default=65536)

@@ -18,14 +18,15 @@ def paired_error(row, base):
 def table(results, anchors):
     base = results["float"]
     lines = [f"bf16 weights, f32 arithmetic: **{base['bits']:.5f}** bits per byte.", "",
-             "| row | bits per byte | over float | anchor | less anchor | blackwell less fast | mean layer error | "
-             "stream error | quantise s | MiB |",
-             "|---|---|---|---|---|---|---|---|---|---|"]
+             "| row | bits per byte | over float | anchor | less anchor | bf16 values | blackwell less fast | "
+             "mean layer error | stream error | quantise s | MiB |",
+             "|---|---|---|---|---|---|---|---|---|---|---|"]
     for name, row in results["rows"].items():
         anchor = anchors.get(name)
         beside = f"{anchor:.5f} | {row['bits'] - anchor:+.5f}" if anchor else "- | -"
+        bf16 = f"{row['bf16_bits']:.5f}" if row.get("bf16_bits") else "-"
         blackwell = f"{row['blackwell_bits'] - row['bits']:+.1e}" if row.get("blackwell_bits") else "-"
         lines.append(f"| {name} | **{row['bits']:.5f}** | {row['bits'] - base['bits']:+.5f} ± {paired_error(row, base):.5f} | "
-                     f"{beside} | {blackwell} | {mean(l['output_error'] for l in row['layers']):.3e} | "
+                     f"{beside} | {bf16} | {blackwell} | {mean(l['output_error'] for l in row['layers']):.3e} | "
                      f"{row['stream_error']:.3e} | {row['quantize_seconds']:.0f} | {row['quantize_mib']:.0f} |")
     return "\n".join(lines) + "\n"

@@ -35,8 +35,9 @@ def ablation_rows():
     """One setting of `best` at a time put back to what MR-GPTQ does, and other settings that were tried."""
     changes = {
         "activation-amax": lambda fmt: ["--activation-rule", "static_6" if fmt == "nvfp4" else "shift"],
-        "target-float": lambda fmt: ["--target", "float_output"],
+        "no-equalize": lambda fmt: ["--equalize", "0"],
         "target-own": lambda fmt: ["--target", "own_input"],
+        "target-stream": lambda fmt: ["--target", "stream_output"],
         "scales-before": lambda fmt: ["--scale-timing", "before"],
         "no-descent": lambda fmt: ["--descent", "0"],
         "rotate-none": lambda fmt: ["--rotate", "none"],
