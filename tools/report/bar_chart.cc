@@ -17,8 +17,9 @@ void draw_bar(Frame& frame, const Bar& bar, const Axis& axis, double top, double
   frame.text(right, top + 12, bar.value_text, "end", "small");
   frame.add(fmt::format(R"(<rect x="4" y="{}" width="{}" height="{}" rx="2" class="track"/>)", coordinate(y),
                         coordinate(right - 4), coordinate(kBarHeight)));
-  const std::string source =
-      bar.source.empty() ? std::string() : fmt::format(R"( data-json="{}" data-shown="{:.17g}")", escape(bar.source), bar.value);
+  const std::string source = bar.source.empty() ? std::string()
+                                                : fmt::format(R"( data-json="{}" data-shown="{:.17g}")",
+                                                              escape(bar.source), bar.value);
   frame.add(fmt::format(
       R"(<rect x="4" y="{}" width="{}" height="{}" rx="2" class="bar f{}"{}><title>{}</title></rect>)",
       coordinate(y), coordinate(std::max(axis.at(bar.value) - 4, 0.0)), coordinate(kBarHeight), bar.color,

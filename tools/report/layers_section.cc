@@ -16,24 +16,24 @@ struct LayerName {
   double block = 0;
   std::string kind;
 };
-LayerName split(const std::string& name) {
+LayerName split_layer(const std::string& name) {
   const std::size_t layers = name.find("layers.");
   if (layers == std::string::npos) return {0, name};
   std::string kind = name.substr(name.rfind('.') + 1);
   return {std::atof(name.c_str() + layers + 7), std::move(kind)};
 }
 
-std::vector<std::string> kinds(const Json& layers) {
+std::vector<std::string> layer_kinds(const Json& layers) {
   std::vector<std::string> found;
   for (const Json& layer : layers) {
-    const std::string kind = split(text_of(layer, "name")).kind;
+    const std::string kind = split_layer(text_of(layer, "name")).kind;
     if (std::find(found.begin(), found.end(), kind) == found.end()) found.push_back(kind);
   }
   return found;
 }
 
 // Error over the blocks of one kind of layer, a line for each recipe. `part` is "weights" or "outputs".
-std::string chart_of(const Json& document, const std::string& part, const std::string& kind) {
+std::string layer_chart(const Json& document, const std::string& part, const std::string& kind) {
   LineChart chart;
   chart.title = kind;
   chart.summary = "Relative squared error of this layer in every block, by recipe.";
@@ -48,7 +48,7 @@ std::string chart_of(const Json& document, const std::string& part, const std::s
     Series series{.name = text_of(recipes[r], "recipe"), .color = static_cast<int>(r) % 8, .points = {}};
     const Json& layers = recipes[r].at("layers");
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      const LayerName name = split(text_of(layers[i], "name"));
+      const LayerName name = split_layer(text_of(layers[i], "name"));
       if (name.kind != kind) continue;
       const double error = 1e3 * number_of(layers[i], "error");
       last = std::max(last, name.block);
@@ -71,8 +71,8 @@ std::string part_of(const Json& document, const std::string& part, const std::st
   const Json& recipes = at(document, "/layers/" + part);
   if (!recipes.is_array() || recipes.empty()) return "";
   std::vector<std::string> charts;
-  for (const std::string& kind : kinds(recipes[0].at("layers")))
-    charts.push_back(chart_of(document, part, kind));
+  for (const std::string& kind : layer_kinds(recipes[0].at("layers")))
+    charts.push_back(layer_chart(document, part, kind));
   HtmlTable table{.headings = {"recipe", "mean over layers, 10<sup>-3</sup>"}, .rows = {}};
   for (std::size_t r = 0; r < recipes.size(); ++r)
     table.rows.push_back({escape(text_of(recipes[r], "recipe")),

@@ -57,8 +57,9 @@ void draw_series(Frame& frame, const LineChart& chart, const Series& series, con
   if (!series.marks) return;
   for (const Point& point : series.points) {
     if (!is_shown(chart, point)) continue;
-    const std::string source =
-        point.source.empty() ? std::string() : fmt::format(R"( data-json="{}" data-shown="{:.17g}")", escape(point.source), point.y);
+    const std::string source = point.source.empty() ? std::string()
+                                                    : fmt::format(R"( data-json="{}" data-shown="{:.17g}")",
+                                                                  escape(point.source), point.y);
     frame.add(mark(x.at(point.x), y.at(point.y), series.color, source,
                    point.title.empty() ? std::string() : "<title>" + escape(point.title) + "</title>"));
   }

@@ -33,7 +33,7 @@ std::string facts(const Json& document) {
   return out + "</div>\n";
 }
 
-std::string peaks(const Json& document) {
+std::string peaks_table(const Json& document) {
   const Json& all = at(document, "/context/peaks");
   if (!all.is_array() || all.empty()) return absent("Peaks were not measured.");
   HtmlTable table{.headings = {"peak"}, .rows = {}};
@@ -55,7 +55,7 @@ std::string peaks(const Json& document) {
 }
 
 // What is missing here, each with its reason.
-std::string missing(const Json& document) {
+std::string missing_list(const Json& document) {
   std::string items;
   for (const Json& level : at(document, "/context/levels")) {
     if (level.value("available", true)) continue;
@@ -81,7 +81,7 @@ std::string machine_section(const Json& document) {
       "machine", "The machine",
       "Peaks are the best of many short bursts, measured in the same run: arithmetic with all operands in "
       "registers, reading in loops over as many bytes as the level holds.",
-      facts(document) + peaks(document) + missing(document));
+      facts(document) + peaks_table(document) + missing_list(document));
 }
 
 }  // namespace fourge::report

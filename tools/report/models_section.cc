@@ -9,12 +9,12 @@
 namespace fourge::report {
 namespace {
 
-int color_of(const std::string& name) {
+int format_color(const std::string& name) {
   return name.find("nvfp4") != std::string::npos ? 0 : name.find("mxfp4") != std::string::npos ? 1 : 7;
 }
 
 // Bits per byte over the float model's, best first.
-std::string chart_of(const Json& document, const std::string& activations) {
+std::string models_chart(const Json& document, const std::string& activations) {
   BarChart chart;
   chart.title =
       fmt::format("Bits per byte over the float model, {}", activations == "w4a4" ? "W4A4" : "W4A16");
@@ -30,7 +30,7 @@ std::string chart_of(const Json& document, const std::string& activations) {
     if (number_of(rows[i], "error") > 0) text += fmt::format(" ± {:.4f}", number_of(rows[i], "error"));
     chart.bars.push_back({.label = name,
                           .value = std::max(over, 0.0),
-                          .color = color_of(name),
+                          .color = format_color(name),
                           .value_text = text,
                           .source = over >= 0 ? fmt::format("/models/rows/{}/over_float", i) : ""});
   }
@@ -39,7 +39,7 @@ std::string chart_of(const Json& document, const std::string& activations) {
   return chart.bars.empty() ? "" : draw(chart);
 }
 
-std::string table_of(const Json& document) {
+std::string models_table(const Json& document) {
   HtmlTable table{
       .headings = {"recipe", "bits per byte", "over float", "standard error", "published", "quantise, s"},
       .rows = {}};
@@ -62,7 +62,7 @@ std::string models_section(const Json& document) {
     return section("models", kTitle, "", absent(text_at(document, "/models/absent", "Not computed.")));
   std::vector<std::string> charts;
   for (const char* activations : {"w4a4", "w4a16"}) {
-    const std::string chart = chart_of(document, activations);
+    const std::string chart = models_chart(document, activations);
     if (!chart.empty()) charts.push_back(chart);
   }
   const std::string introduction = fmt::format(
@@ -72,7 +72,7 @@ std::string models_section(const Json& document) {
   const Json& why = at(document, "/models/absent");
   return section(
       "models", kTitle, introduction,
-      chart_grid(charts) + table_of(document) + (why.is_string() ? absent(why.get<std::string>()) : ""));
+      chart_grid(charts) + models_table(document) + (why.is_string() ? absent(why.get<std::string>()) : ""));
 }
 
 }  // namespace fourge::report

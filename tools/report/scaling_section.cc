@@ -20,7 +20,7 @@ constexpr SweepAxis kSweeps[] = {{"M", "m", "M, rows of activations"},
                                  {"K", "k", "K"},
                                  {"threads", "threads", "threads"}};
 
-std::string name_of(const Json& row) {
+std::string series_name(const Json& row) {
   return fmt::format("{}, {}", text_of(row, "format") == "nvfp4" ? "NVFP4" : "MXFP4",
                      text_of(row, "numerics"));
 }
@@ -37,7 +37,7 @@ std::string fixed_sizes(const Json& point, const std::string& varied) {
 }
 
 // Measured as marks, the model as a line, of one sweep.
-std::string chart_of(const Json& document, const SweepAxis& axis, const std::string& fixed) {
+std::string sweep_chart(const Json& document, const SweepAxis& axis, const std::string& fixed) {
   LineChart chart;
   chart.title = fmt::format("Time over {} ({})", axis.sweep, fixed);
   chart.summary = "Measured times as marks, the fitted model as lines.";
@@ -49,7 +49,7 @@ std::string chart_of(const Json& document, const SweepAxis& axis, const std::str
   for (std::size_t i = 0; i < points.size(); ++i) {
     const Json& point = points[i];
     if (text_of(point, "sweep") != axis.sweep || fixed_sizes(point, axis.key) != fixed) continue;
-    const std::string name = name_of(point);
+    const std::string name = series_name(point);
     const auto [entry, is_new] = index.try_emplace(name, chart.series.size());
     if (is_new) {
       const int color = static_cast<int>(index.size() - 1) % 4;
@@ -75,7 +75,7 @@ std::string chart_of(const Json& document, const SweepAxis& axis, const std::str
   return draw(chart);
 }
 
-std::vector<std::string> charts(const Json& document) {
+std::vector<std::string> sweep_charts(const Json& document) {
   std::vector<std::string> out;
   for (const SweepAxis& axis : kSweeps) {
     std::vector<std::string> variants;
@@ -84,7 +84,7 @@ std::vector<std::string> charts(const Json& document) {
       const std::string fixed = fixed_sizes(point, axis.key);
       if (std::find(variants.begin(), variants.end(), fixed) == variants.end()) variants.push_back(fixed);
     }
-    for (const std::string& fixed : variants) out.push_back(chart_of(document, axis, fixed));
+    for (const std::string& fixed : variants) out.push_back(sweep_chart(document, axis, fixed));
   }
   return out;
 }
@@ -147,7 +147,7 @@ std::string scaling_section(const Json& document) {
   const Json& machine = at(document, "/scaling/cpu");
   if (machine.is_string()) introduction += " Measured on: " + escape(machine.get<std::string>()) + ".";
   return section("scaling", kTitle, introduction,
-                 fits_table(document) + chart_grid(charts(document)) + misses_table(document));
+                 fits_table(document) + chart_grid(sweep_charts(document)) + misses_table(document));
 }
 
 }  // namespace fourge::report

@@ -13,7 +13,7 @@ namespace {
 bool is_product(const Measured& result) { return result.text("operation") == "gemm" || result.is_peer(); }
 
 // The colour of a kind, the same in every chart of the page.
-int color_of(const std::string& kind) {
+int product_color(const std::string& kind) {
   constexpr const char* kOrder[] = {"NVFP4, blackwell", "MXFP4, blackwell", "NVFP4, fast",
                                     "MXFP4, fast",      "oneDNN bf16",      "OpenBLAS f32"};
   constexpr int kColors[] = {0, 1, 2, 3, 4, 7};
@@ -32,7 +32,8 @@ std::vector<Series> series_over_m(const std::vector<Measured>& kept,
     auto found = std::find_if(series.begin(), series.end(), [&](const Series& s) { return s.name == kind; });
     if (found == series.end())
       found = series.insert(
-          series.end(), {.name = kind, .color = color_of(kind), .points = {}, .dashed = result.is_peer()});
+          series.end(),
+          {.name = kind, .color = product_color(kind), .points = {}, .dashed = result.is_peer()});
     found->points.push_back(point(result));
   }
   for (Series& s : series)
@@ -111,7 +112,7 @@ std::string every_kernel(const Json& document, const Plane& plane) {
       text += fmt::format(" ({} % of bound)", number_text(100 * number_of(bound, "fraction"), 2));
     chart.bars.push_back({.label = kind + isa,
                           .value = result.number("gops"),
-                          .color = color_of(kind),
+                          .color = product_color(kind),
                           .value_text = text,
                           .source = result.pointer("gops"),
                           .title = kernel + ": " + text});

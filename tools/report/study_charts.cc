@@ -47,8 +47,8 @@ void add_published(const Json& cell, const std::string& pointer, Series& series)
   }
 }
 
-std::string chart_of(const Json& study, const std::string& pointer, const std::string& distribution,
-                     const std::string& format) {
+std::string study_chart(const Json& study, const std::string& pointer, const std::string& distribution,
+                        const std::string& format) {
   LineChart chart;
   chart.title = fmt::format("{}, {} values", format == "nvfp4" ? "NVFP4" : "MXFP4", distribution);
   chart.summary = "Relative mean squared error of each scale rule over the order of the Hadamard rotation.";
@@ -83,7 +83,7 @@ std::vector<std::string> study_charts(const Json& study, const std::string& poin
   std::vector<std::string> charts;
   for (const char* format : kFormats) {
     for (const char* distribution : kDistributions)
-      charts.push_back(chart_of(study, pointer, distribution, format));
+      charts.push_back(study_chart(study, pointer, distribution, format));
   }
   return charts;
 }

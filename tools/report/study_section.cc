@@ -17,7 +17,7 @@ std::string published_text(const Json& document, const Json& cell, const std::st
   return text;
 }
 
-std::string table_of(const Json& document) {
+std::string study_table(const Json& document) {
   HtmlTable table{.headings = {"distribution", "recipe", "relative MSE, 10<sup>-3</sup>",
                                "of the largest of 128", "published"},
                   .rows = {},
@@ -58,9 +58,9 @@ std::string study_section(const Json& document) {
       "docs/study.md).",
       text_at(document, "/study/draws"), text_at(document, "/study/rows"), text_at(document, "/study/cols"),
       agreeing, compared);
-  return section(
-      "study", kTitle, introduction,
-      chart_grid(study_charts(at(document, "/study"), "/study")) + details("All values", table_of(document)));
+  return section("study", kTitle, introduction,
+                 chart_grid(study_charts(at(document, "/study"), "/study")) +
+                     details("All values", study_table(document)));
 }
 
 }  // namespace fourge::report

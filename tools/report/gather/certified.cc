@@ -33,7 +33,7 @@ std::vector<Data> kinds_of_data() {
           {"values spread over 24 binades", scaled_rows(normal), scaled_rows(weights)}};
 }
 
-fourge::Result<Json> row_of(const Data& kind, Format format) {
+fourge::Result<Json> certified_row(const Data& kind, Format format) {
   const fourge::Result<bench::GemmData> data =
       bench::quantize_both(kind.x, kind.w, {.format = format, .rule = bench::default_rule(format)});
   if (!data) return data.failure();
@@ -67,7 +67,7 @@ fourge::Result<Json> measure_certified(const GatherOptions&) {
   Json rows = Json::array();
   for (const Data& kind : kinds_of_data()) {
     for (const Format format : {Format::nvfp4, Format::mxfp4}) {
-      fourge::Result<Json> row = row_of(kind, format);
+      fourge::Result<Json> row = certified_row(kind, format);
       if (!row) return row.failure();
       rows.push_back(std::move(*row));
     }

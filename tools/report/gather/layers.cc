@@ -7,7 +7,7 @@
 namespace fourge::report {
 namespace {
 
-std::vector<study::Recipe> recipes() {
+std::vector<study::Recipe> layer_recipes() {
   return {{Format::nvfp4, ScaleRule::static_6, 0}, {Format::nvfp4, ScaleRule::mse_4_6, 0},
           {Format::nvfp4, ScaleRule::sweep, 0},    {Format::nvfp4, ScaleRule::static_6, 16},
           {Format::mxfp4, ScaleRule::floor, 0},    {Format::mxfp4, ScaleRule::shift, 0},
@@ -47,7 +47,7 @@ fourge::Result<Json> weight_errors(const GatherOptions& options) {
   if (!layers) return layers.failure();
   Json document = {{"model", std::filesystem::path(options.model).filename().string()},
                    {"weights", Json::array()}};
-  for (const study::Recipe& recipe : recipes()) {
+  for (const study::Recipe& recipe : layer_recipes()) {
     Json rows = Json::array();
     double sum = 0;
     for (const Layer& layer : *layers) {

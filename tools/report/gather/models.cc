@@ -39,7 +39,7 @@ Windows windows_of(const Json& evaluation) {
   return found == evaluation.end() ? Windows() : found->get<Windows>();
 }
 
-Json row_of(const std::string& name, const Json& evaluation, const Json& base) {
+Json model_row(const std::string& name, const Json& evaluation, const Json& base) {
   const double bits = number_of(evaluation, "bits_per_byte");
   return {
       {"name", name},
@@ -133,7 +133,7 @@ fourge::Result<Json> read_models(const std::string& folder, Json& layers) {
     const fs::path stem = fs::path(folder) / name;
     const fourge::Result<Json> evaluation = read_json(stem.string() + ".eval.json");
     if (!evaluation) return evaluation.failure();
-    Json row = row_of(name, *evaluation, *base);
+    Json row = model_row(name, *evaluation, *base);
     if (const fourge::Result<Json> quantized = read_json(stem.string() + ".quantize.json"); quantized)
       row["seconds"] = number_of(*quantized, "seconds");
     models["rows"].push_back(std::move(row));
@@ -178,8 +178,8 @@ fourge::Result<Json> evaluate_models(const GatherOptions& options) {
       const fourge::Result<Json> evaluation = evaluate_folder(scratch.path(), *ids);
       if (!evaluation) return evaluation.failure();
       models["rows"].push_back(
-          row_of(fmt::format("{}-{}-{}", name_of(format), activations ? "w4a4" : "w4a16", recipe_name),
-                 *evaluation, *base));
+          model_row(fmt::format("{}-{}-{}", name_of(format), activations ? "w4a4" : "w4a16", recipe_name),
+                    *evaluation, *base));
     }
   }
   return models;

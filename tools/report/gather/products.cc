@@ -23,7 +23,7 @@ Sizes sizes_of(bool quick) {
   return {4096, 4096, {1, 4, 8, 16, 32, 64, 128, 256, 512}, 128, 0.15};
 }
 
-Json row_of(const bench::GemmReport& report, const std::string& verified) {
+Json product_row(const bench::GemmReport& report, const std::string& verified) {
   const bool checked = report.check_extent != bench::CheckExtent::none;
   Json bound = Json::object();
   if (report.bound) {
@@ -122,7 +122,7 @@ class Products {
     const fourge::Result<bench::GemmReport> report = bench::run_gemm(*gemm, data, run, peaks_);
     if (!report) return report.failure();
     if (!report->check.ok() && wrong_.empty()) wrong_ = report->code.name + ": " + report->check.first;
-    rows_.push_back(row_of(*report, "bits"));
+    rows_.push_back(product_row(*report, "bits"));
     return {};
   }
 
