@@ -113,7 +113,7 @@ class Browser:
 
         arguments = [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
                      "--no-first-run", f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
-        self._process = subprocess.Popen(arguments, preexec_fn=place, pass_fds=[3, 4], close_fds=False,
+        self._process = subprocess.Popen(arguments, preexec_fn=place, close_fds=False,
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for descriptor in [*child, to_browser, from_browser]:
             os.close(descriptor)

@@ -33,8 +33,7 @@ Axis::Axis(const AxisSpec& spec, double least, double most, double from, double 
       least_(spec.least.value_or(least)),
       most_(spec.most.value_or(most)),
       from_(from),
-      to_(to),
-      labels_(spec.labels) {
+      to_(to) {
   if (log_) {
     choose_log(spec, tick_count);
   } else {
@@ -42,13 +41,22 @@ Axis::Axis(const AxisSpec& spec, double least, double most, double from, double 
   }
 }
 
+// The ticks that were asked for, those outside the axis left out.
+bool Axis::take_ticks(const AxisSpec& spec) {
+  for (std::size_t i = 0; i < spec.ticks.size(); ++i) {
+    if (spec.ticks[i] < least_ || spec.ticks[i] > most_) continue;
+    ticks_.push_back(spec.ticks[i]);
+    if (i < spec.labels.size()) labels_.push_back(spec.labels[i]);
+  }
+  return !ticks_.empty();
+}
+
 void Axis::choose_linear(const AxisSpec& spec, int tick_count) {
   if (!spec.least && least_ > 0) least_ = 0;
   if (most_ <= least_) most_ = least_ + 1;
   const double step = round_step_up((most_ - least_) / tick_count);
   if (!spec.most) most_ = step * std::ceil(most_ / step - 1e-9);
-  ticks_ = spec.ticks;
-  if (!ticks_.empty()) return;
+  if (take_ticks(spec)) return;
   for (double tick = step * std::ceil(least_ / step - 1e-9); tick <= most_ * (1 + 1e-9); tick += step)
     ticks_.push_back(std::fabs(tick) < step * 1e-9 ? 0 : tick);
 }
@@ -57,10 +65,9 @@ void Axis::choose_log(const AxisSpec& spec, int tick_count) {
   if (!spec.least) least_ = round_step(least_);
   if (!spec.most) most_ = round_step_up(most_);
   if (most_ <= least_) most_ = least_ * 10;
-  ticks_ = spec.ticks;
-  if (!ticks_.empty()) return;
+  if (take_ticks(spec)) return;
   const double decades = std::log10(most_ / least_);
-  const bool fine = decades * 3 <= tick_count, coarse = decades > tick_count;
+  const bool fine = decades * 3 <= tick_count + 2, coarse = decades > tick_count;
   const double stride = coarse ? std::ceil(decades / tick_count) : 1;
   for (double power = std::pow(10.0, std::floor(std::log10(least_) + 1e-9)); power <= most_ * (1 + 1e-9);
        power *= std::pow(10.0, stride)) {

@@ -39,6 +39,7 @@ class Axis {
   static std::string label(double value);
 
  private:
+  bool take_ticks(const AxisSpec& spec);
   void choose_linear(const AxisSpec& spec, int tick_count);
   void choose_log(const AxisSpec& spec, int tick_count);
 

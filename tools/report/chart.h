@@ -23,6 +23,7 @@ struct Series {
   bool line = true;  // marks joined, in the order given
   bool dashed = false;
   bool marks = true;
+  bool named_at_line = false;  // the name stands at its line, not in the legend
 };
 
 /// Points and lines over two axes.

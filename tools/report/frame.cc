@@ -33,7 +33,7 @@ double Frame::heading(const std::string& title) {
   };
   for (std::string word; words >> word;) {
     const std::string longer = line.empty() ? word : line + " " + word;
-    if (!line.empty() && text_width(longer, 13.5) > width_ - 8) {
+    if (!line.empty() && text_width(longer, 15) > width_ - 8) {
       flush();
       line = word;
     } else {
@@ -52,7 +52,7 @@ double Frame::legend(const std::vector<LegendEntry>& entries) {
   bottom_ += 13;
   for (const LegendEntry& entry : entries) {
     const double swatch = entry.line ? kSwatch : 14;
-    const double advance = swatch + text_width(entry.name, 11) + kGap;
+    const double advance = swatch + text_width(entry.name, 11.5) + kGap;
     if (x > 4 && x + advance - kGap > width_) {
       x = 4;
       bottom_ += kLine;
@@ -83,6 +83,16 @@ std::string Frame::svg(double height, const std::string& title, const std::strin
       "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" viewBox=\"0 0 {} {}\" "
       "width=\"100%\" aria-label=\"{}\">\n<title>{}</title>\n<desc>{}</desc>\n{}</svg>\n",
       coordinate(width_), coordinate(height), escape(title), escape(title), escape(summary), body_);
+}
+
+std::string html_legend(const std::vector<LegendEntry>& entries) {
+  std::string out = "<p class=\"legend\">";
+  for (const LegendEntry& entry : entries) {
+    out += fmt::format(
+        R"(<span><svg class="chart" viewBox="0 0 20 12" width="20" height="12" aria-hidden="true"><path d="M1,6L19,6" class="line s{}"/>{}</svg> {}</span> )",
+        entry.color, mark(10, 6, entry.color), escape(entry.name));
+  }
+  return out + "</p>\n";
 }
 
 std::string mark(double x, double y, int color, const std::string& attributes, const std::string& content) {

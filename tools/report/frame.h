@@ -43,6 +43,9 @@ class Frame {
   std::string body_;
 };
 
+/// The entries as a paragraph of HTML, for several charts together.
+std::string html_legend(const std::vector<LegendEntry>& entries);
+
 /// A mark of the colour's own shape: circle, square, diamond, triangle. `content` goes into the element.
 std::string mark(double x, double y, int color, const std::string& attributes = {},
                  const std::string& content = {});

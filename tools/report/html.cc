@@ -37,8 +37,10 @@ bool has_number(const Json& object, const char* key) {
 std::string value(const Json& document, const std::string& pointer, double scale, int digits) {
   const Json& found = at(document, pointer);
   if (!found.is_number()) return "<span class=\"none\">&ndash;</span>";
-  return fmt::format(R"(<span data-json="{}" data-scale="{:.17g}">{}</span>)", escape(pointer), scale,
-                     number_text(found.get<double>() * scale, digits));
+  const std::string text = found.is_number_integer() && scale == 1
+                               ? found.dump()
+                               : number_text(found.get<double>() * scale, digits);
+  return fmt::format(R"(<span data-json="{}" data-scale="{:.17g}">{}</span>)", escape(pointer), scale, text);
 }
 
 std::string html(const HtmlTable& table) {

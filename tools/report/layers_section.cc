@@ -5,6 +5,7 @@
 #include <map>
 
 #include "tools/report/chart.h"
+#include "tools/report/frame.h"
 #include "tools/report/markup.h"
 #include "tools/report/page.h"
 
@@ -41,6 +42,7 @@ std::string layer_chart(const Json& document, const std::string& part, const std
   chart.y = {.title = part == "weights" ? "weights, relative squared error, 10^-3"
                                         : "outputs, relative squared error, 10^-3"};
   chart.height = 250;
+  chart.legend = false;
   const std::string base = "/layers/" + part;
   const Json& recipes = at(document, base);
   double last = 0;
@@ -67,6 +69,13 @@ std::string layer_chart(const Json& document, const std::string& part, const std
   return draw(chart);
 }
 
+std::string legend_of(const Json& recipes) {
+  std::vector<LegendEntry> entries;
+  for (std::size_t r = 0; r < recipes.size(); ++r)
+    entries.push_back({text_of(recipes[r], "recipe"), static_cast<int>(r) % 8, true});
+  return html_legend(entries);
+}
+
 std::string part_of(const Json& document, const std::string& part, const std::string& title) {
   const Json& recipes = at(document, "/layers/" + part);
   if (!recipes.is_array() || recipes.empty()) return "";
@@ -77,7 +86,7 @@ std::string part_of(const Json& document, const std::string& part, const std::st
   for (std::size_t r = 0; r < recipes.size(); ++r)
     table.rows.push_back({escape(text_of(recipes[r], "recipe")),
                           value(document, fmt::format("/layers/{}/{}/mean", part, r), 1e3, 3)});
-  return "<h3>" + escape(title) + "</h3>\n" + html(table) + chart_grid(charts);
+  return "<h3>" + escape(title) + "</h3>\n" + html(table) + legend_of(recipes) + chart_grid(charts);
 }
 
 }  // namespace

@@ -43,6 +43,16 @@ void draw_axes(Frame& frame, const LineChart& chart, const Axis& x, const Axis& 
   frame.text(4, top - 8, chart.y.title, "start", "muted small");
 }
 
+// Above a flat line's end, else at the beginning.
+void name_line(Frame& frame, const Series& series, const Axis& x, const Axis& y) {
+  const Point &first = series.points.front(), &last = series.points.back();
+  if (first.y == last.y) {
+    frame.text(x.at(last.x) - 2, y.at(last.y) - 5, series.name, "end", "small");
+  } else {
+    frame.text(x.at(first.x) + 8, y.at(first.y) - 12, series.name, "start", "small");
+  }
+}
+
 void draw_series(Frame& frame, const LineChart& chart, const Series& series, const Axis& x, const Axis& y) {
   std::string path;
   for (const Point& point : series.points) {
@@ -54,6 +64,7 @@ void draw_series(Frame& frame, const LineChart& chart, const Series& series, con
     frame.add(fmt::format(R"(<path d="{}" class="line s{}{}"><title>{}</title></path>)", path, series.color,
                           series.dashed ? " dashed" : "", escape(series.name)));
   }
+  if (series.named_at_line && !series.points.empty()) name_line(frame, series, x, y);
   if (!series.marks) return;
   for (const Point& point : series.points) {
     if (!is_shown(chart, point)) continue;
@@ -72,8 +83,10 @@ std::string draw(const LineChart& chart) {
   frame.heading(chart.title);
   if (chart.legend) {
     std::vector<LegendEntry> entries;
-    for (const Series& series : chart.series)
+    for (const Series& series : chart.series) {
+      if (series.named_at_line) continue;
       entries.push_back({series.name, series.color, series.line, series.dashed, series.marks});
+    }
     frame.legend(entries);
   }
   Range range_x, range_y;

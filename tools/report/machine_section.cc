@@ -36,19 +36,18 @@ std::string facts(const Json& document) {
 std::string peaks_table(const Json& document) {
   const Json& all = at(document, "/context/peaks");
   if (!all.is_array() || all.empty()) return absent("Peaks were not measured.");
-  HtmlTable table{.headings = {"peak"}, .rows = {}};
+  HtmlTable table{.headings = {"peak", "unit"}, .rows = {}, .first_number = 2};
   for (const Json& peaks_of : all)
     table.headings.push_back(text_of(peaks_of, "threads") +
                              (text_of(peaks_of, "threads") == "1" ? " thread" : " threads"));
-  table.headings.emplace_back("unit");
   for (const NamedPeak& peak : kPeaks) {
-    std::vector<std::string> row = {peak.name};
+    std::vector<std::string> row = {peak.name, peak.unit};
     std::string why;
     for (std::size_t i = 0; i < all.size(); ++i) {
       row.push_back(value(document, fmt::format("/context/peaks/{}/{}", i, peak.key), 1, 4));
       why = text_at(document, fmt::format("/context/peaks/{}/absent/{}", i, peak.key), why);
     }
-    row.push_back(why.empty() ? peak.unit : "absent: " + escape(why));
+    if (!why.empty()) row[1] = "absent: " + escape(why);
     table.rows.push_back(std::move(row));
   }
   return html(table);

@@ -37,21 +37,27 @@ pre{overflow:auto;max-height:28rem;background:var(--page);border:1px solid var(-
 details{margin:0 0 10px}
 summary{cursor:pointer;padding:3px 0;overflow-wrap:anywhere}
 .absent{border-left:3px solid var(--c4);padding-left:10px;color:var(--muted)}
+.legend{max-width:none;font-size:.86rem}.legend span{white-space:nowrap;margin-right:14px}.legend svg{display:inline-block;vertical-align:-1px}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px 20px;margin:8px 0 14px}
 .facts b{display:block;font-size:1.2rem;font-variant-numeric:tabular-nums}
 .facts span.what{color:var(--muted);font-size:.84rem}
 .narrow{display:block}.broad{display:none}
 @media (min-width:800px){.narrow{display:none}.broad{display:block}}
 footer{max-width:1240px;margin:0 auto;padding:4px 16px 36px;color:var(--muted);font-size:.86rem}
+@media (max-width:520px){main,header,footer{padding-left:6px;padding-right:6px}section{padding:14px 10px}h1{font-size:1.45rem}}
 @media print{body{background:none}section{break-inside:avoid;border:none}}
 )css";
 
 // "</" would end the element; "<\/" is the same string in JSON.
 std::string embedded(const Json& document) {
-  std::string text = document.dump();
-  for (std::size_t i = text.find("</"); i != std::string::npos; i = text.find("</", i + 3))
-    text.insert(i + 1, "\\");
-  return "<script type=\"application/json\" id=\"data\">" + text + "</script>\n";
+  const std::string text = document.dump();
+  std::string safe;
+  safe.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    safe.push_back(text[i]);
+    if (text[i] == '<' && i + 1 < text.size() && text[i + 1] == '/') safe.push_back('\\');
+  }
+  return "<script type=\"application/json\" id=\"data\">" + safe + "</script>\n";
 }
 
 struct Part {

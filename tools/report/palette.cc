@@ -6,7 +6,7 @@ namespace {
 std::string properties(const Theme& theme) {
   std::string css;
   const auto set = [&](const std::string& name, const char* color) {
-    css += "--" + name + ":" + color + ";";
+    css.append("--").append(name).append(":").append(color).append(";");
   };
   set("page", theme.page);
   set("surface", theme.surface);
@@ -31,7 +31,7 @@ std::string chart_css() {
       "Sans',sans-serif}\n"
       "svg.chart text{fill:var(--text)}\n"
       "svg.chart .muted{fill:var(--muted)}\n"
-      "svg.chart .small{font-size:10.5px}\n"
+      "svg.chart .small{font-size:11.5px}\n"
       "svg.chart .title{font-weight:600;font-size:13px}\n"
       "svg.chart .grid{stroke:var(--grid);stroke-width:1;fill:none}\n"
       "svg.chart .axis{stroke:var(--muted);stroke-width:1;fill:none}\n"

@@ -29,7 +29,12 @@ const Json* peaks_of_one_thread(const Json& document) {
 }
 
 Series roof(const std::string& name, int color, std::vector<Point> points, bool dashed) {
-  return {.name = name, .color = color, .points = std::move(points), .dashed = dashed, .marks = false};
+  return {.name = name,
+          .color = color,
+          .points = std::move(points),
+          .dashed = dashed,
+          .marks = false,
+          .named_at_line = true};
 }
 
 // Flat lines: arithmetic. Slopes: bytes a second times operations a byte, up to the highest flat line.
@@ -40,7 +45,7 @@ std::vector<Series> roofs(const Json& peaks, double least, double most) {
     if (!has_number(peaks, unit.key)) continue;
     const double gops = number_of(peaks, unit.key);
     highest = std::max(highest, gops);
-    series.push_back(roof(fmt::format("{} {}", unit.name, number_text(gops)), unit.color,
+    series.push_back(roof(fmt::format("{} {} GFLOP/s", unit.name, number_text(gops)), unit.color,
                           {{least, gops}, {most, gops}}, false));
   }
   for (const Roof& level : kLevels) {
@@ -103,8 +108,8 @@ std::string roofline_section(const Json& document) {
   chart.series = roofs(*peaks, least, most);
   for (Series& series : measured(kept)) chart.series.push_back(std::move(series));
   const std::string narrow = draw(chart);
-  chart.width = 860;
-  chart.height = 430;
+  chart.width = 1170;
+  chart.height = 480;
   return section("roofline", kTitle,
                  "Every product measured with one thread, at the operations that it does for each byte of "
                  "packed weights "

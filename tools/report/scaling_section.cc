@@ -54,7 +54,8 @@ std::string sweep_chart(const Json& document, const SweepAxis& axis, const std::
     if (is_new) {
       const int color = static_cast<int>(index.size() - 1) % 4;
       chart.series.push_back({.name = name, .color = color, .points = {}, .line = false});
-      chart.series.push_back({.name = "model", .color = color, .points = {}, .marks = false});
+      chart.series.push_back(
+          {.name = "model, " + name, .color = color, .points = {}, .marks = false, .named_at_line = false});
     }
     const double x = number_of(point, axis.key), best = number_of(point, "best_us"),
                  model = number_of(point, "model_us");
@@ -67,11 +68,11 @@ std::string sweep_chart(const Json& document, const SweepAxis& axis, const std::
          .source = fmt::format("/scaling/points/{}/best_us", i)});
     chart.series[entry->second + 1].points.push_back({.x = x, .y = model});
   }
-  if (std::string(axis.sweep) == "threads") {
-    std::sort(ticks.begin(), ticks.end());
-    ticks.erase(std::unique(ticks.begin(), ticks.end()), ticks.end());
-    chart.x.ticks = ticks;
-  }
+  std::sort(ticks.begin(), ticks.end());
+  ticks.erase(std::unique(ticks.begin(), ticks.end()), ticks.end());
+  if (ticks.size() > 1) chart.x.least = ticks.front(), chart.x.most = ticks.back();
+  for (std::size_t i = 0, step = ticks.size() > 7 ? 2 : 1; i < ticks.size(); i += step)
+    chart.x.ticks.push_back(ticks[i]);
   return draw(chart);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <map>
 
@@ -74,6 +75,11 @@ std::string study_chart(const Json& study, const std::string& pointer, const std
     add_published(cell, at, published);
   }
   if (!published.points.empty()) chart.series.push_back(std::move(published));
+  double least = 1e9;
+  for (const Series& series : chart.series) {
+    for (const Point& point : series.points) least = std::min(least, point.y);
+  }
+  chart.y.least = std::floor(0.95 * least);
   return draw(chart);
 }
 

@@ -37,8 +37,12 @@ Result<Quantized> quantize_by_kernel(std::span<const float> values, std::int64_t
                                      const QuantizeSpec& spec) {
   const Result<Quantizer> quantizer = Quantizer::create({.quantize = spec});
   if (!quantizer) return quantizer.failure();
-  Quantized out{{.format = spec.format, .rows = rows, .cols = cols, .layout = spec.layout},
-                quantizer->code().name};
+  Quantized out;
+  out.by = quantizer->code().name;
+  out.matrix.format = spec.format;
+  out.matrix.rows = rows;
+  out.matrix.cols = cols;
+  out.matrix.layout = spec.layout;
   out.matrix.codes.resize(static_cast<std::size_t>(rows * cols / 2));
   out.matrix.scales.resize(static_cast<std::size_t>(scale_bytes(spec.layout, rows, out.matrix.scale_cols())));
   QuantizeOperands operands;

@@ -105,6 +105,11 @@ class Products {
       context_["left_out"].push_back({{"kernel", name}, {"reason", missing}});
       return {};
     }
+    const auto& cap = jit::environment_max_isa();
+    if (cap.ok() && *cap && jit::above(entry.isa, **cap)) {
+      context_["left_out"].push_back({{"kernel", name}, {"reason", "above FOURGE_MAX_ISA"}});
+      return {};
+    }
     const bool known = std::any_of(rows_.begin(), rows_.end(), [&](const Json& row) {
       return row.at("kernel") == name && row.at("m") == spec.m;
     });
