@@ -23,6 +23,9 @@ void add_layout_command(CLI::App& app, Context& context);
 void add_mma_command(CLI::App& app, Context& context);
 void add_quantize_command(CLI::App& app, Context& context);
 void add_quantize_tensor_command(CLI::App& app, Context& context);
+void add_report_command(CLI::App& app, Context& context);
+void add_scaling_command(CLI::App& app, Context& context);
+void add_study_command(CLI::App& app, Context& context);
 void add_vectors_command(CLI::App& app, Context& context);
 
 }  // namespace fourge::cli

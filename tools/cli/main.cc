@@ -31,6 +31,9 @@ int main(int argc, char** argv) {
   add_layout_command(app, context);
   add_quantize_command(app, context);
   add_quantize_tensor_command(app, context);
+  add_report_command(app, context);
+  add_scaling_command(app, context);
+  add_study_command(app, context);
 
   try {
     app.parse(argc, argv);

@@ -1,0 +1,210 @@
+#include "bench/scaling/scaling.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "bench/support/gemm_check.h"
+#include "bench/support/gemm_data.h"
+#include "bench/support/gemm_run.h"
+
+namespace fourge::bench {
+namespace {
+
+struct Shape {
+  Sweep sweep;
+  std::int64_t m, n, k;
+  int threads;
+};
+
+std::vector<int> thread_counts(const ScalingOptions& options) {
+  if (!options.threads.empty()) return options.threads;
+  std::vector<int> counts;
+  for (int count = 1; count < default_threads(); count *= 2) counts.push_back(count);
+  counts.push_back(default_threads());
+  return counts;
+}
+
+std::vector<Shape> shapes_of(const ScalingOptions& options) {
+  std::vector<Shape> shapes;
+  const std::int64_t base = options.quick ? 1024 : 2048, base_m = options.quick ? 64 : 128;
+  const std::vector<std::int64_t> sizes =
+      options.quick ? std::vector<std::int64_t>{256, 512, 1024, 2048}
+                    : std::vector<std::int64_t>{256, 512, 1024, 1536, 2048, 3072, 4096, 8192};
+  const std::vector<std::int64_t> tokens =
+      options.quick ? std::vector<std::int64_t>{1, 2, 4, 8, 16, 32, 64, 128}
+                    : std::vector<std::int64_t>{1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512};
+  for (const std::int64_t m : tokens) shapes.push_back({Sweep::m, m, base, base, 1});
+  for (const std::int64_t n : sizes) shapes.push_back({Sweep::n, base_m, n, base, 1});
+  for (const std::int64_t k : sizes) shapes.push_back({Sweep::k, base_m, base, k, 1});
+  for (const std::int64_t m : {std::int64_t{1}, base_m, 4 * base_m}) {
+    for (const int threads : thread_counts(options))
+      shapes.push_back({Sweep::threads, m, base, base, threads});
+  }
+  return shapes;
+}
+
+// Weights of at most 512 different rows, repeated: as good for kernels, and quick to make.
+Result<QuantizedMatrix> weights_of(std::int64_t n, std::int64_t k, Format format) {
+  constexpr std::int64_t kDifferentRows = 512;
+  const Values few = random_weights(std::min(n, kDifferentRows), k, 1);
+  Result<QuantizedMatrix> matrix =
+      quantize(few.data, few.rows, k, {.format = format, .rule = default_rule(format)});
+  if (!matrix) return matrix;
+  const auto repeat_rows = [&](std::vector<std::uint8_t>& bytes) {
+    const std::size_t unique = bytes.size(),
+                      all = unique / static_cast<std::size_t>(few.rows) * static_cast<std::size_t>(n);
+    bytes.resize(all);
+    for (std::size_t i = unique; i < all; ++i) bytes[i] = bytes[i - unique];
+  };
+  repeat_rows(matrix->codes);
+  repeat_rows(matrix->scales);
+  matrix->rows = n;
+  return matrix;
+}
+
+std::int64_t up_to(std::int64_t value, std::int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+void count_work(ScalingPoint& point) {
+  const GemmSpec& spec = point.spec;
+  const TileSize tile = tile_of(point.kernel);
+  const auto of = [](std::int64_t value) { return static_cast<double>(value); };
+  const double depth = of(up_to(spec.k, 64));
+  point.work.operations = 2 * of(up_to(spec.m, tile.mr)) * of(up_to(spec.n, tile.nr)) * depth;
+  point.work.row_steps = of(spec.m) * depth / 64;
+  const std::int64_t activation_bytes = spec.m * (spec.k / 2 + spec.k / info(spec.format).block);
+  point.work.bytes = of(point.weight_bytes + activation_bytes + spec.m * spec.n * bytes_of(spec.output));
+}
+
+// Packs, checks, times. `wrong` receives the first wrong output.
+Result<ScalingPoint> measure(const Shape& shape, Format format, Numerics numerics, double seconds,
+                             std::string& wrong) {
+  ScalingPoint point;
+  point.sweep = shape.sweep;
+  point.threads = shape.threads;
+  point.spec = {.m = shape.m, .n = shape.n, .k = shape.k, .format = format, .numerics = numerics};
+  const Result<Gemm> gemm = Gemm::create(point.spec);
+  if (!gemm) return gemm.failure();
+  const Result<QuantizedMatrix> b = weights_of(shape.n, shape.k, format);
+  if (!b) return b.failure();
+  const Values x = random_activations(shape.m, shape.k, 2);
+  const Result<QuantizedMatrix> a =
+      quantize(x.data, x.rows, x.cols, {.format = format, .rule = default_rule(format)});
+  if (!a) return a.failure();
+  const Result<PackedWeights> packed = gemm->pack(b->view());
+  if (!packed) return packed.failure();
+  std::vector<float> d(static_cast<std::size_t>(shape.m * shape.n));
+  GemmOperands operands;
+  operands.alpha = gemm_alpha(a->tensor_scale, b->tensor_scale);
+  operands.d = d.data();
+  Status ran;
+  const auto run = [&] { ran = gemm->run(a->view(), *packed, operands, {.threads = shape.threads}); };
+  run();
+  if (!ran) return ran.failure();
+  if (numerics == Numerics::blackwell) {
+    const Result<CheckResult> check = check_gemm(point.spec, a->view(), b->view(), operands,
+                                                 {.extent = CheckExtent::sample, .threads = shape.threads});
+    if (!check) return check.failure();
+    if (!check->ok() && wrong.empty()) wrong = gemm->code().name + ": " + check->first;
+  }
+  const Times times = repeat({.seconds = seconds, .least = 7}, run);
+  if (!ran) return ran.failure();
+  point.kernel = gemm->code().name;
+  point.isa = gemm->code().isa;
+  point.weight_bytes = packed->bytes();
+  point.best = times.best();
+  point.median = times.median();
+  count_work(point);
+  return point;
+}
+
+// `other` is the same point, measured later.
+void keep_better(ScalingPoint& point, const ScalingPoint& other) {
+  const double ratio = other.best / point.best;
+  if (ratio < 1) point = other;
+  point.pass_ratio = std::max(ratio, 1 / ratio);
+}
+
+// Sizes under one thread: what a model is fitted to.
+bool is_fitted(const ScalingPoint& point) { return point.sweep != Sweep::threads; }
+
+double prediction(const ScalingPoint& point, const CostModel& model) {
+  return model.overhead + (model.seconds(point.work) - model.overhead) / point.threads;
+}
+
+// The model of the kernel of `first`; predictions and explanations of all its points.
+ScalingFit fit_kernel(const ScalingPoint& first, std::vector<ScalingPoint>& points) {
+  const std::string kernel = first.kernel;
+  std::vector<CostSample> samples;
+  for (const ScalingPoint& point : points) {
+    if (point.kernel == kernel && is_fitted(point)) samples.push_back({point.work, point.best});
+  }
+  ScalingFit fit{.kernel = kernel,
+                 .format = first.spec.format,
+                 .numerics = first.spec.numerics,
+                 .model = fit_cost_model(samples),
+                 .points = static_cast<int>(samples.size())};
+  for (ScalingPoint& point : points) {
+    if (point.kernel != kernel) continue;
+    point.model = prediction(point, fit.model);
+    const double deviation = std::fabs(point.deviation());
+    if (is_fitted(point)) {
+      fit.mean_deviation += deviation / fit.points;
+      fit.worst_deviation = std::max(fit.worst_deviation, deviation);
+    }
+    if (deviation > kTolerance) point.explanation = explain(point, fit);
+  }
+  return fit;
+}
+
+}  // namespace
+
+TileSize tile_of(const std::string& kernel) {
+  // ..._<mr>x<nr>x<kr>__<isa>
+  const std::size_t end = kernel.rfind("__");
+  const std::size_t start = end == std::string::npos ? end : kernel.rfind('_', end - 1);
+  if (start == std::string::npos) return {};
+  TileSize tile;
+  const char* const last = kernel.data() + end;
+  const auto [after_mr, bad_mr] = std::from_chars(kernel.data() + start + 1, last, tile.mr);
+  if (bad_mr != std::errc() || after_mr == last || *after_mr != 'x') return {};
+  const auto [after_nr, bad_nr] = std::from_chars(after_mr + 1, last, tile.nr);
+  if (bad_nr != std::errc() || tile.mr < 1 || tile.nr < 1) return {};
+  return tile;
+}
+
+Result<Scaling> measure_scaling(const ScalingOptions& options) {
+  constexpr int kPasses = 2;
+  Scaling scaling;
+  const std::vector<Shape> shapes = shapes_of(options);
+  const std::size_t count = shapes.size() * options.formats.size() * options.numerics.size();
+  for (int pass = 0; pass < kPasses; ++pass) {
+    std::size_t index = 0;
+    for (const Format format : options.formats) {
+      for (const Numerics numerics : options.numerics) {
+        for (const Shape& shape : shapes) {
+          const Result<ScalingPoint> point = measure(shape, format, numerics, options.seconds, scaling.wrong);
+          if (!point) return point.failure();
+          if (pass == 0) {
+            scaling.points.push_back(*point);
+          } else {
+            keep_better(scaling.points[index], *point);
+          }
+          ++index;
+          if (options.progress) options.progress(static_cast<int>(kPasses * count));
+        }
+      }
+    }
+  }
+  for (const ScalingPoint& point : scaling.points) {
+    const bool known = std::any_of(scaling.fits.begin(), scaling.fits.end(),
+                                   [&](const ScalingFit& fit) { return fit.kernel == point.kernel; });
+    if (!known) scaling.fits.push_back(fit_kernel(point, scaling.points));
+  }
+  return scaling;
+}
+
+}  // namespace fourge::bench

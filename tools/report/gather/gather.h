@@ -1,0 +1,52 @@
+// The document of `fourge report`: what is measured here, and what files of other runs say.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fourge/error.h"
+#include "tools/report/html.h"
+
+namespace fourge::report {
+
+struct GatherOptions {
+  bool quick = false;
+  bool listings = true;
+  std::string bench;    // JSON of the benchmarks (Google Benchmark's schema): its results instead of own ones
+  std::string scaling;  // JSON of `fourge scaling`
+  std::string study;    // JSON of `fourge study`
+  std::string models;   // folder of *.eval.json, as tools/anchors/anchors.py keeps them under --work
+  std::string model;    // float model folder; empty: none was found, and model_absent says why
+  std::string model_absent;
+  std::string text;                                           // for bits per byte; empty: a built-in text
+  std::string version;                                        // of this program
+  std::function<void(const std::string& what)> started = {};  // called when a part begins
+};
+
+/// All parts. What cannot be had on this machine is in the document with the reason. Errors: files that
+/// cannot be read or are not what they should be; a kernel that contradicts the reference (kBadFile is never
+/// that).
+fourge::Result<Json> gather(const GatherOptions& options);
+
+// Its parts.
+Json measure_context(const GatherOptions& options);
+/// Rows of "results"; adds "peers" to the context. `wrong` receives the first output that is not the
+/// reference's.
+fourge::Result<Json> measure_products(const GatherOptions& options, Json& context, std::string& wrong);
+/// Context and results of a benchmark document.
+Status take_bench(const Json& bench, Json& document);
+fourge::Result<Json> measure_certified(const GatherOptions& options);
+fourge::Result<Json> weight_errors(const GatherOptions& options);
+/// "models" from a folder of results; adds output errors to `layers`.
+fourge::Result<Json> read_models(const std::string& folder, Json& layers);
+/// "models" from the shipped model, by recipes that need no calibration.
+fourge::Result<Json> evaluate_models(const GatherOptions& options);
+fourge::Result<Json> kernel_listings(const GatherOptions& options);
+Json evidence_table();
+
+/// A JSON file; kNotFound, kIo, kBadFile.
+fourge::Result<Json> read_json(const std::string& path);
+
+}  // namespace fourge::report
