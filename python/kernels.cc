@@ -112,7 +112,7 @@ Matrix run_quantizer(const Quantizer& quantizer, const py::object& input, const 
   return matrix;
 }
 
-// Rules that no quantiser has: search, sweep, shift.
+// Rules that no quantiser has: search, sweep.
 Matrix search_scales(const py::object& input, const std::string& format, const std::string& rule,
                      const std::string& layout) {
   const QuantizeSpec spec{

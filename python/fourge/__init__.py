@@ -75,7 +75,7 @@ _quantizer = _lru_cache(maxsize=256)(Quantizer)
 _decoder = _lru_cache(maxsize=256)(Decoder)
 _hadamard = _lru_cache(maxsize=256)(Hadamard)
 
-_SEARCHING_RULES = ("shift", "search", "sweep")
+_SEARCHING_RULES = ("search", "sweep")  # no kernel: compiled C++
 
 
 def _input_format(x):
@@ -106,7 +106,8 @@ def quantize(
     """x [rows, cols], float32, bfloat16 or float16 -> QuantizedMatrix; blocks run along cols.
 
     rule: nvfp4 takes static_6, static_4, mse, mae, abs_max (the last three are Four Over Six), search, sweep,
-        quest; mxfp4 takes floor, ceil, even, rceil, static_6, static_4, shift, search, sweep, quest.
+        quest; mxfp4 takes floor, ceil, even, rceil, static_6, static_4, shift, search, sweep, quest. search and
+        sweep have no kernel: compiled C++ tries their scales, and takes format, layout and nothing else.
     block_2d: one scale for each block x block square, stored once per row.
     layout: of the scales: 'linear', 'swizzled_128x4', 'swizzled_8x4'.
     scale_max: nvfp4: what the largest block's scale becomes, 256 or 448; 0: the rule's own.

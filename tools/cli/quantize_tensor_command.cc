@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fourge/quantize.h"
+#include "fourge/quantizer.h"
 #include "quant/atomic_file.h"
 #include "quant/hadamard.h"
 #include "quant/quantize.h"
@@ -30,7 +31,9 @@ constexpr const char* kFooter =
     "Each matrix T (two dimensions, F64, F32, F16, BF16 or F8) is replaced by\n"
     "  T.codes   U8 [rows, cols / 2]      e2m1, the even element in the low nibble\n"
     "  T.scales  U8 [rows, cols / block]  nvfp4: ue4m3 per 16; mxfp4: ue8m0 per 32\n"
-    "  T.amax    F32 [1]                  largest magnitude of T (after --rotate)\n"
+    "  T.amax    F32 [1]                  largest magnitude of what is quantised\n"
+    "Quantised is T, or T^T (--transpose), then rotated (--rotate R in f32; --rht as Transformer Engine and\n"
+    "fouroversix do: 16 at a time, their fixed signs, rounded to bf16). rows and cols are those after that.\n"
     "nvfp4: value = code * scale * amax / D, D = 2688 (static_6, search), 1792 (static_4), 1536 (mse, mae, "
     "abs_max, sweep).\n"
     "mxfp4: value = code * scale, and / 3 under shift and search.\n"
@@ -44,14 +47,16 @@ struct QuantizeTensorOptions {
   Format format = Format::nvfp4;
   std::string rule;
   bool block_2d = false;
+  bool transpose = false;
   std::int64_t rotate = 0;  // 0: no rotation
+  bool rht = false;         // quant::randomized_hadamard_16
   std::vector<std::string> names;
 };
 
 struct QuantizedRow {
   std::string name;
   quant::DType dtype = quant::DType::f32;
-  std::int64_t rows = 0;
+  std::int64_t rows = 0;  // as quantised
   std::int64_t cols = 0;
   float amax = 0.0f;
   double relative_error = 0.0;  // ||x' - x|| / ||x||; 0 for a matrix of zeros
@@ -67,6 +72,7 @@ struct CopiedRow {
 struct Report {
   std::vector<QuantizedRow> quantized;
   std::vector<CopiedRow> copied;
+  std::string computed_by;  // the kernel, or what has no kernel
   double seconds = 0.0;
 };
 
@@ -87,47 +93,109 @@ double relative_error(const std::vector<float>& values, const QuantizedMatrix& m
   return energy == 0.0 ? 0.0 : std::sqrt(error / energy);
 }
 
-/// The rotated values of a matrix that can be quantised; the reason when it cannot.
-Result<std::vector<float>> matrix_values(const quant::Safetensors& file, const quant::Tensor& tensor,
-                                         const QuantizeTensorOptions& options) {
+struct Values {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::vector<float> elements;
+};
+
+Status check_shape(const quant::Safetensors& file, const quant::Tensor& tensor,
+                   const QuantizeTensorOptions& options) {
   const std::string where = where_tensor(file, tensor);
   if (tensor.shape.size() != 2) return {Error::kBadShape, "expected two dimensions", where};
-  const std::int64_t cols = tensor.shape[1], block = info(options.format).block;
-  if (cols % block != 0) {
-    return {
-        Error::kBadShape,
-        block == 16 ? "nvfp4 expects columns in multiples of 16" : "mxfp4 expects columns in multiples of 32",
-        where};
-  }
-  if (options.rotate != 0 && cols % options.rotate != 0) {
-    return {Error::kBadShape, "expected columns in multiples of the rotation",
+  const std::int64_t length = tensor.shape[options.transpose ? 0 : 1], block = info(options.format).block;
+  const char* kReasons[2][2] = {
+      {"nvfp4 expects columns in multiples of 16", "nvfp4 expects rows in multiples of 16 under --transpose"},
+      {"mxfp4 expects columns in multiples of 32",
+       "mxfp4 expects rows in multiples of 32 under --transpose"}};
+  if (length % block != 0)
+    return {Error::kBadShape, kReasons[block == 16 ? 0 : 1][options.transpose ? 1 : 0], where};
+  if (options.rotate != 0 && length % options.rotate != 0) {
+    return {Error::kBadShape,
+            options.transpose ? "expected rows in multiples of the rotation under --transpose"
+                              : "expected columns in multiples of the rotation",
             fmt::format("{}, --rotate {}", where, options.rotate)};
   }
-  Result<std::vector<float>> values = quant::tensor_to_f32(tensor);
-  if (!values) return {values.error(), values.failure().reason, where};
-  const auto bad = std::find_if(values->begin(), values->end(), [](float x) { return !std::isfinite(x); });
-  if (bad != values->end()) {
-    const std::int64_t index = bad - values->begin();
+  return {};
+}
+
+/// What is quantised: transposed, rotated; the reason when the matrix cannot be.
+Result<Values> matrix_values(const quant::Safetensors& file, const quant::Tensor& tensor,
+                             const QuantizeTensorOptions& options) {
+  if (Status status = check_shape(file, tensor, options); !status) return status.failure();
+  const std::string where = where_tensor(file, tensor);
+  Result<std::vector<float>> elements = quant::tensor_to_f32(tensor);
+  if (!elements) return {elements.error(), elements.failure().reason, where};
+  const auto bad =
+      std::find_if(elements->begin(), elements->end(), [](float x) { return !std::isfinite(x); });
+  if (bad != elements->end()) {
+    const std::int64_t index = bad - elements->begin(), cols = tensor.shape[1];
     return {Error::kBadArgument, "expected finite values that fit f32",
             fmt::format("{}: element [{}, {}] is {}", where, index / cols, index % cols, *bad)};
   }
-  if (options.rotate != 0) {
-    if (Status status = quant::hadamard_blocks(*values, options.rotate); !status) return status.failure();
+  Values values{tensor.shape[0], tensor.shape[1], std::move(*elements)};
+  if (options.transpose) {
+    values.elements = quant::transposed(values.elements, values.rows, values.cols);
+    std::swap(values.rows, values.cols);
+  }
+  if (options.rht) {
+    if (Status status = quant::randomized_hadamard_16(values.elements); !status) return status.failure();
+  } else if (options.rotate != 0) {
+    if (Status status = quant::hadamard_blocks(values.elements, options.rotate); !status)
+      return status.failure();
   }
   return values;
 }
 
+/// The kernel for a rule, or quantize()'s compiled code for rules that no kernel takes; the same bits.
+class MatrixQuantizer {
+ public:
+  explicit MatrixQuantizer(const QuantizeSpec& spec)
+      : spec_(spec), kernel_(Quantizer::create({.quantize = spec})) {}
+
+  std::string computed_by() const {
+    return kernel_.ok() ? kernel_->code().name
+                        : fmt::format("compiled C++, as {} has no kernel", name_of(spec_.rule));
+  }
+
+  Result<QuantizedMatrix> run(const Values& values) const {
+    if (!kernel_.ok()) return quantize(values.elements, values.rows, values.cols, spec_);
+    QuantizedMatrix matrix;
+    matrix.format = spec_.format;
+    matrix.rows = values.rows;
+    matrix.cols = values.cols;
+    matrix.layout = spec_.layout;
+    matrix.codes.resize(static_cast<std::size_t>(values.rows * values.cols / 2));
+    matrix.scales.resize(
+        static_cast<std::size_t>(scale_bytes(spec_.layout, values.rows, matrix.scale_cols())));
+    const Result<QuantizeOutcome> outcome = kernel_->run({.x = values.elements.data(),
+                                                          .rows = values.rows,
+                                                          .cols = values.cols,
+                                                          .codes = matrix.codes.data(),
+                                                          .scales = matrix.scales.data()});
+    if (!outcome) return outcome.failure();
+    // Found by the kernel only where the rule needs it.
+    matrix.amax = outcome->amax != 0.0f ? outcome->amax : quant::tensor_amax(values.elements);
+    matrix.tensor_scale = outcome->tensor_scale;
+    return matrix;
+  }
+
+ private:
+  QuantizeSpec spec_;
+  Result<Quantizer> kernel_;
+};
+
 Result<QuantizedRow> quantize_one(const quant::Safetensors& file, const quant::Tensor& tensor,
-                                  const QuantizeTensorOptions& options, const QuantizeSpec& spec,
+                                  const QuantizeTensorOptions& options, const MatrixQuantizer& quantizer,
                                   quant::SafetensorsWriter& writer) {
-  const Result<std::vector<float>> values = matrix_values(file, tensor, options);
+  const Result<Values> values = matrix_values(file, tensor, options);
   if (!values) return values.failure();
-  const std::int64_t rows = tensor.shape[0], cols = tensor.shape[1];
-  Result<QuantizedMatrix> matrix = quantize(*values, rows, cols, spec);
+  const std::int64_t rows = values->rows, cols = values->cols;
+  Result<QuantizedMatrix> matrix = quantizer.run(*values);
   if (!matrix) return {matrix.error(), matrix.failure().reason, where_tensor(file, tensor)};
 
   const QuantizedRow row{tensor.name, tensor.dtype, rows,
-                         cols,        matrix->amax, relative_error(*values, *matrix)};
+                         cols,        matrix->amax, relative_error(values->elements, *matrix)};
   std::vector<std::uint8_t> amax(sizeof(float));
   std::memcpy(amax.data(), &matrix->amax, sizeof(float));
   const std::int64_t scale_cols = matrix->scale_cols();
@@ -150,6 +218,8 @@ Status add_metadata(const quant::Safetensors& file, const QuantizeTensorOptions&
       {"fourge.scale_rule", options.rule},
       {"fourge.block_2d", options.block_2d ? "true" : "false"},
       {"fourge.rotate", std::to_string(options.rotate)},
+      {"fourge.rht", options.rht ? "true" : "false"},
+      {"fourge.transpose", options.transpose ? "true" : "false"},
   };
   for (const auto& [key, value] : file.metadata()) {
     if (key.substr(0, kOurs.size()) != kOurs) entries.emplace_back(key, value);
@@ -166,7 +236,9 @@ Result<Report> convert(const quant::Safetensors& file, const QuantizeTensorOptio
   for (const std::string& name : options.names) {
     if (const Result<quant::Tensor> tensor = file.find(name); !tensor) return tensor.failure();
   }
+  const MatrixQuantizer quantizer(spec);
   Report report;
+  report.computed_by = quantizer.computed_by();
   quant::SafetensorsWriter writer;
   if (Status status = add_metadata(file, options, writer); !status) return status.failure();
   Progress progress("quantize", static_cast<std::int64_t>(file.tensors().size()));
@@ -174,7 +246,7 @@ Result<Report> convert(const quant::Safetensors& file, const QuantizeTensorOptio
     const bool named =
         std::find(options.names.begin(), options.names.end(), tensor.name) != options.names.end();
     if (options.names.empty() ? tensor.shape.size() == 2 : named) {
-      Result<QuantizedRow> row = quantize_one(file, tensor, options, spec, writer);
+      Result<QuantizedRow> row = quantize_one(file, tensor, options, quantizer, writer);
       if (!row) return row.failure();
       report.quantized.push_back(std::move(*row));
     } else {
@@ -201,6 +273,9 @@ Json to_json(const Report& report, const QuantizeTensorOptions& options) {
                    {"scale_rule", options.rule},
                    {"block_2d", options.block_2d},
                    {"rotate", options.rotate},
+                   {"rht", options.rht},
+                   {"transpose", options.transpose},
+                   {"computed_by", report.computed_by},
                    {"seconds", report.seconds},
                    {"tensors", Json::array()},
                    {"copied", Json::array()}};
@@ -238,10 +313,13 @@ void print_text(const Report& report, const QuantizeTensorOptions& options) {
     fmt::print("copied {} {} [{}]: {}\n", quant::printable(row.name), quant::name_of(row.dtype),
                fmt::join(row.shape, ", "), row.reason);
   }
-  fmt::print("{} {} {}{}: {} quantized, {} copied, {:.2f} s -> {}\n", name_of(options.format), options.rule,
-             options.block_2d ? "2-D blocks" : "1-D blocks",
-             options.rotate != 0 ? fmt::format(", rotated by {}", options.rotate) : "",
-             report.quantized.size(), report.copied.size(), report.seconds, options.output);
+  const std::string rotated = options.rht           ? ", rotated by 16 with signs, in bf16"
+                              : options.rotate != 0 ? fmt::format(", rotated by {}", options.rotate)
+                                                    : "";
+  fmt::print("{} {} {}{}{}: {} quantized, {} copied, {:.2f} s -> {}\nby {}\n", name_of(options.format),
+             options.rule, options.block_2d ? "2-D blocks" : "1-D blocks",
+             options.transpose ? ", transposed" : "", rotated, report.quantized.size(), report.copied.size(),
+             report.seconds, options.output, report.computed_by);
 }
 
 Result<Outcome> run(const QuantizeTensorOptions& options, Context& context) {
@@ -282,9 +360,15 @@ void add_quantize_tensor_command(CLI::App& app, Context& context) {
       ->required()
       ->type_name("RULE");
   command->add_flag("--block-2d", options->block_2d, "One scale per square of block x block elements");
-  add_count(*command, "--rotate", options->rotate, 2, quant::kLargestHadamard,
-            "Rotate runs of R columns by a Hadamard matrix / sqrt(R) first; R a power of two")
-      ->type_name("R");
+  command->add_flag("--transpose", options->transpose,
+                    "Quantise the transposed matrix: blocks down its columns");
+  CLI::Option* rotate =
+      add_count(*command, "--rotate", options->rotate, 2, quant::kLargestHadamard,
+                "Rotate runs of R columns by a Hadamard matrix / sqrt(R) first; R a power of two")
+          ->type_name("R");
+  command
+      ->add_flag("--rht", options->rht, "Rotate runs of 16 columns with Transformer Engine's signs, in bf16")
+      ->excludes(rotate);
   command->add_option("--tensor", options->names, "Quantise only this tensor; may be repeated")
       ->type_name("NAME")
       ->allow_extra_args(false);
