@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes everything that the preset aarch64 needs on an x86-64 Debian 12; says nothing more when it is there.
 #
-#   tools/setup_aarch64.sh && cmake --preset aarch64 && cmake --build --preset aarch64 && ctest --preset aarch64
+#   tools/setup_aarch64.sh && cmake --preset aarch64 && cmake --build --preset aarch64
 #
 # 1. The cross compiler, the emulator: Debian packages g++-aarch64-linux-gnu and qemu-user-static.
 # 2. build/aarch64-sysroot: libraries for arm64, unpacked from Debian's packages. Nothing is installed for a

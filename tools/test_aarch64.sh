@@ -5,19 +5,20 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'USAGE'
-Usage: tools/test_aarch64.sh [--quick] [-- CTEST OPTIONS]
-  (none)   everything is built, the quick test suite runs (about an hour on two cores)
-  --quick  the program only: demo and conform at every level, SVE at vector lengths of 128 to 2048 bits
+Usage: tools/test_aarch64.sh [--quick | --full]
+  --quick  the program (the default): demo at every level, conform with every kernel, on processors with and
+           without dot products and SVE, SVE at 128 to 2048 bits
+  --full   also the whole quick test suite, and every SVE kernel's tests at each vector length
 Exit code 77: this machine cannot be set up for it; the reason is printed.
 USAGE
 }
 
-quick=
+full=
 while (($# > 0)); do
   case $1 in
-    --quick) quick=1 ;;
+    --quick) full= ;;
+    --full) full=1 ;;
     -h | --help) usage; exit 0 ;;
-    --) shift; break ;;
     *)
       echo "test_aarch64.sh: unknown option: $1" >&2
       usage >&2
@@ -31,36 +32,48 @@ if ! tools/setup_aarch64.sh; then
   echo "test_aarch64.sh: skipped: no cross compiler, qemu-aarch64 or arm64 libraries here, and Debian's packages for them could not be fetched" >&2
   exit 77
 fi
-cmake --preset aarch64
-if [[ -z $quick ]]; then
-  cmake --build --preset aarch64
-  exec ctest --preset aarch64 "$@"
-fi
-cmake --build --preset aarch64 --target fourge_cli fourge_one_gemm
+build=build/aarch64-dev
+cmake --preset aarch64-dev -DFOURGE_UNITY_BUILD=ON
+cmake --build --preset aarch64-dev --target fourge_cli fourge_one_gemm
 
-# run CPU LEVEL ARGUMENTS...: the program on one of qemu's processors, under a level cap; quiet when it is well.
-run() {
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+attempts=0
+
+# attempt WHAT CPU PROGRAM ARGUMENTS...: one program on one of qemu's processors, beside others; quiet when it is well.
+attempt() {
+  while (($(jobs -pr | wc -l) >= $(nproc))); do wait -n || true; done
+  attempts=$((attempts + 1))
+  attempt_now "$results/$attempts" "$@" &
+}
+attempt_now() {
+  local file=$1 what=$2 cpu=$3 status=0 seconds=$SECONDS
+  shift 3
+  qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu "$cpu" "$@" >"$file.out" 2>&1 || status=$?
+  if ((status == 0)); then
+    echo "ok      $what ($((SECONDS - seconds)) s)"
+    : >"$file.ok"
+  else
+    printf 'FAILED  %s: exit %d\n%s\n' "$what" "$status" "$(<"$file.out")"
+  fi
+}
+
+# program CPU LEVEL ARGUMENTS...: fourge under a level cap.
+program() {
   local cpu=$1 level=$2
   shift 2
-  local output status=0
-  output=$(FOURGE_MAX_ISA=$level qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu "$cpu" build/aarch64/fourge "$@" 2>&1) || status=$?
-  if ((status == 0)); then
-    passed=$((passed + 1))
-    echo "ok      -cpu $cpu, at most $level: fourge ${*/#*\//}"
-  else
-    failed=$((failed + 1))
-    printf 'FAILED  -cpu %s, at most %s: fourge %s: exit %d\n%s\n' "$cpu" "$level" "$*" "$status" "$output"
-  fi
+  FOURGE_MAX_ISA=$level attempt "-cpu $cpu, at most $level: fourge ${*//tests\/data\/tc\//}" "$cpu" "$build/fourge" "$@"
 }
 
 # A debugger's view of a generated kernel, through the emulator's own stub: its name, and a backtrace to main from its
 # entry and after each of some instructions.
-run_debugger() {
-  local debugger program=build/aarch64/tests/fourge_one_gemm kernel socket output
+debugger() {
+  local debugger program=$build/tests/fourge_one_gemm kernel socket output
   if ! debugger=$(command -v gdb-multiarch); then
     echo "skipped gdb: gdb-multiarch (Debian package) is not installed"
     return
   fi
+  attempts=$((attempts + 1))
   local emulator=(qemu-aarch64-static -L /usr/aarch64-linux-gnu -cpu max)
   kernel=$("${emulator[@]}" "$program" 1 | cut -d ' ' -f 1)
   socket=$(mktemp -u)
@@ -74,24 +87,44 @@ run_debugger() {
   wait
   rm -f "$socket"
   if (($(grep -c "^#0 .*$kernel" <<<"$output") == 8 && $(grep -c '^#[1-9].* in main (' <<<"$output") == 8)); then
-    passed=$((passed + 1))
+    : >"$results/$attempts.ok"
     echo "ok      gdb: $kernel and its callers, 8 steps"
   else
-    failed=$((failed + 1))
     printf 'FAILED  gdb: %s\n%s\n' "$kernel" "$output"
   fi
 }
 
-passed=0
-failed=0
-run_debugger
+# qemu gives a program 512 bits unless told otherwise.
+sve() { echo "max,sve-max-vq=$(($1 / 128)),sve-default-vector-length=$(($1 / 8))"; }
+vector_lengths=(128 256 512 1024 2048)
+
+debugger
 vectors=(tests/data/tc/{nvfp4_ue4m3_b16,mxfp4_ue8m0_b32,mxf4nvf4_ue8m0_b16}.safetensors)
-# cortex-a57: Armv8.0, neither dot products nor SVE.
-run cortex-a57 sve demo --quick
-for level in scalar neon dotprod sve; do run max "$level" demo --quick; done
-# conform runs every kernel of the processor, whatever the level. SVE: vq counts 128 bits.
-run cortex-a57 sve conform "${vectors[@]}"
-for vq in 1 2 4 16; do run "max,sve-max-vq=$vq" sve conform "${vectors[@]}"; done
-run max,sve-max-vq=2 sve gemm --random 70,192 --format mxfp4 --tokens 33 --kernel sve --check all
-echo "test_aarch64.sh: $passed passed, $failed failed"
-((failed == 0))
+# cortex-a57: Armv8.0, neither dot products nor SVE. conform runs every kernel of the processor, whatever the level.
+program cortex-a57 sve demo --quick
+program cortex-a57 sve conform "${vectors[@]}"
+for level in scalar neon dotprod sve; do program max "$level" demo --quick; done
+for bits in "${vector_lengths[@]}"; do program "$(sve "$bits")" sve conform "${vectors[@]}"; done
+program "$(sve 256)" sve gemm --random 70,192 --format mxfp4 --tokens 33 --kernel sve --check all
+
+if [[ -n $full ]]; then
+  golden=${FOURGE_SHARED:-../shared}/golden/tc
+  if [[ -d $golden ]]; then
+    program max sve conform "$golden"/{nvfp4_ue4m3_b16,mxfp4_ue8m0_b32,mxf4nvf4_ue8m0_b16}.safetensors
+  fi
+  wait
+  cmake --build --preset aarch64-dev
+  attempts=$((attempts + 1))
+  if ctest --preset aarch64-dev --parallel "$(nproc)"; then : >"$results/$attempts.ok"; fi
+  for bits in "${vector_lengths[@]}"; do
+    for suite in simd jit; do
+      attempt "SVE of $bits bits: fourge_${suite}_test" "$(sve "$bits")" "$build/tests/fourge_${suite}_test" \
+        --gtest_brief=1 --gtest_filter='*sve*:*Sve*:-Long*'
+    done
+  done
+  attempt "cortex-a57: fourge_jit_test" cortex-a57 "$build/tests/fourge_jit_test" --gtest_brief=1 --gtest_filter='-Long*'
+fi
+wait
+passed=$(find "$results" -name '*.ok' | wc -l)
+echo "test_aarch64.sh: $passed passed, $((attempts - passed)) failed"
+((passed == attempts))

@@ -1,5 +1,4 @@
-// Block quantisers for Advanced SIMD: rotation, scales, Four Over Six and rounding of 64 elements in
-// registers.
+// Block quantisers for Advanced SIMD: 64 elements rotated, scaled and rounded in registers.
 #pragma once
 
 #include <cstddef>
@@ -16,15 +15,14 @@ const char* aarch64_quantize_refusal(const QuantizerSpec& spec);
 
 /// What both generators below begin with: 64 elements, rotated, in 16 registers.
 ///
-///   lane l of data(i)   element i of the l-th run of 16: every sum and maximum over a block goes down a
-///   lane,
-///                       in the order of its definition; a rotation's stages run
-///                         1..4 between registers, 5 and 6 between lanes,
-///                         7 and 8 between quarters of the group, through the stack
+/// Lane l of data(i) is element i of the l-th run of 16: every sum and maximum over a block goes down a lane,
+/// in the order of its definition. A rotation's stages run between
+///   registers   1..4
+///   lanes       5, 6
+///   quarters    7, 8, through the stack
 class AArch64QuarterGenerator : public AArch64ElementIo {
  protected:
-  // rotation_scale: offset of the factor in the argument. slots: vectors of stack that the body has for
-  // itself.
+  // rotation_scale: offset of the factor in the argument. slots: vectors of stack for the body itself.
   AArch64QuarterGenerator(const QuantizerSpec& inner, bool poison, std::size_t rotation_scale, int slots)
       : AArch64ElementIo(poison), spec_(inner), rotation_scale_(rotation_scale), slots_(slots) {}
 
@@ -80,10 +78,10 @@ class AArch64QuarterGenerator : public AArch64ElementIo {
 /// Emits quantize_...__neon (kernel_name()): simd::StripArgs. Bit b of a group's flags is set where block b
 /// holds a NaN or an infinity, or where Four Over Six or QuEST leave the range: redo_blocks() does it again.
 ///
-///   amax     signs to two words, magnitudes, the largest of every block           quantize.cc
-///   scales   what quant/nvfp4.h and quant/mxfp4.h say, 4 runs of 16 in one vector   quantize_scales.cc
-///   choice   Four Over Six: both errors of every block, summed as defined           quantize_scales.cc
-///   codes    round, gather 8 nibbles a lane, store                                  quantize.cc
+///   amax     signs to two words, magnitudes, the largest of every block               quantize.cc
+///   scales   what quant/nvfp4.h and quant/mxfp4.h say, 4 runs of 16 in one vector     quantize_scales.cc
+///   choice   Four Over Six: both errors of every block, summed as defined             quantize_scales.cc
+///   codes    round, gather 8 nibbles a lane, store                                    quantize.cc
 class AArch64QuantizeGenerator : public AArch64QuarterGenerator {
  public:
   AArch64QuantizeGenerator(const QuantizerSpec& inner, bool poison)
@@ -127,7 +125,6 @@ class AArch64QuantizeGenerator : public AArch64QuarterGenerator {
   bool is_static() const {
     return spec_.quantize.rule == ScaleRule::static_6 || spec_.quantize.rule == ScaleRule::static_4;
   }
-
   bool clears_codes() const { return two_level() || is_static(); }  // under a zero scale
 
   MemOperand slot(Slot index) { return MemOperand(vixl::aarch64::sp, index * kVectorBytes); }

@@ -110,7 +110,7 @@ TEST_F(AArch64Native, DecodeKeepsRegistersAndFpcr) {
       const std::uint8_t codes[16] = {0x72},
                          scales[1] = {static_cast<std::uint8_t>(format == Format::nvfp4 ? 56 : 127)};
       float y[32] = {};
-      simd::DecodeArgs args{codes, scales, y, table.data(), 1};
+      simd::DecodeArgs args{codes, scales, reinterpret_cast<std::uint8_t*>(y), table.data(), 1};
       EXPECT_EQ(abi_violations(entry_of((*kernel)->code()), &args, fpcr), "");
       EXPECT_EQ(y[0], 1.0f);
       EXPECT_EQ(y[1], 6.0f);
@@ -132,18 +132,12 @@ TEST_F(AArch64Native, QuantiseKeepsRegistersAndFpcr) {
         const std::vector<std::uint32_t> signs(256);
         std::vector<std::uint8_t> codes(128), scales(16);
         std::uint16_t flags = 0xffff;
-        jit::StripArgs args{.x = x.data(),
-                            .rows = 1,
-                            .groups = 1,
-                            .codes = codes.data(),
-                            .scales = scales.data(),
-                            .scale_step = 4,
-                            .flags = &flags,
-                            .sign_words = signs.data(),
-                            .rotation_scale = 1.0f,
-                            .amax = 8.0f,
-                            .encode = 1.0f,
-                            .decode = 1.0f};
+        jit::StripArgs args{};
+        args.x = x.data(), args.rows = args.groups = 1;
+        args.codes = codes.data(), args.scales = scales.data(), args.scale_step = 4;
+        args.flags = &flags, args.sign_words = signs.data();
+        args.rotation_scale = args.encode = args.decode = 1.0f;
+        args.amax = 8.0f;
         EXPECT_EQ(abi_violations(entry_of((*kernel)->code()), &args, fpcr), "") << kernel_name(spec);
         EXPECT_EQ(flags, 0);
         EXPECT_NE(std::count(codes.begin(), codes.end(), 0), 128);

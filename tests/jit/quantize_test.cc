@@ -26,6 +26,8 @@ class QuantizeKernelTest : public testing::TestWithParam<QuantizeKernelEntry> {
     if (missing != nullptr) GTEST_SKIP() << "this machine cannot run it: " << missing;
   }
 
+  bool takes(const QuantizerSpec& spec) { return GetParam().refusal(spec) == nullptr; }
+
   Quantizer make(const QuantizerSpec& spec) {
     const std::string name = GetParam().name(spec);
     Result<Quantizer> made =
@@ -51,7 +53,7 @@ class QuantizeKernelTest : public testing::TestWithParam<QuantizeKernelEntry> {
   }
 
   void expect_exact(const QuantizeProblem& problem, int threads = 1) {
-    if (GetParam().refusal(problem.spec) != nullptr) return;
+    if (!takes(problem.spec)) return;
     ASSERT_EQ(first_difference(problem, truth(problem), answer(problem, threads)), "");
   }
 };
@@ -153,6 +155,7 @@ TEST_P(QuantizeKernelTest, ThreadCountDoesNotChangeABit) {
       QuantizerSpec spec{.quantize = {.rule = ScaleRule::mse_4_6, .block_2d = block_2d},
                          .transpose = transpose};
       spec.quantize.rounding = ElementRounding::stochastic;
+      if (!takes(spec)) spec.quantize.rounding = ElementRounding::nearest;
       const QuantizeProblem problem = quantize_problem(spec, 272, 1040, true, PlainData::gaussian, rng);
       for (const int threads : {1, 2, 5}) expect_exact(problem, threads);
     }
@@ -168,6 +171,7 @@ TEST_P(QuantizeKernelTest, StaysInsideGuardPages) {
       spec.transpose = rng() % 4 == 0;
       if (rng() % 2 == 0) spec.rotate = 32;
       spec.quantize.layout = static_cast<ScaleLayout>(rng() % 3);
+      if (!takes(spec)) continue;
       const std::int64_t blocked = 32 * (1 + static_cast<std::int64_t>(rng() % 18));
       const std::int64_t other = 1 + static_cast<std::int64_t>(rng() % 40);
       QuantizeProblem problem =
@@ -189,6 +193,7 @@ TEST_P(QuantizeKernelTest, StaysInsideGuardPages) {
 TEST_P(QuantizeKernelTest, FewBlocksAreDoneAgain) {
   std::mt19937_64 rng(9);
   for (const QuantizeSpec& quantize : every_quantize_spec()) {
+    if (!takes({.quantize = quantize})) continue;
     const QuantizeAnswer got = answer(quantize_problem({.quantize = quantize, .input = ElementFormat::bf16},
                                                        32, 512, false, PlainData::gaussian, rng));
     const std::int64_t block = info(quantize.format).block;
