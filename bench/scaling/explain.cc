@@ -51,6 +51,7 @@ std::string explain(const ScalingPoint& point, const ScalingFit& fit) {
   if (slower && point.median > 1.3 * point.best)
     return text("a busy machine: the median is %.2f times the best", point.median / point.best);
   if (slower && point.threads > 1) return explain_threads(point);
+  if (!slower && point.threads > 1) return "part of what the fit calls overhead is shared by the threads too";
   if (slower && point.spec.m < 32 && point.weight_bytes > caches.l2)
     return text("%.1f MiB of weights exceed L2: read more slowly than the average rate",
                 mib(point.weight_bytes));

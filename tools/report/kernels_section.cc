@@ -17,6 +17,18 @@ std::string registers_table(const Json& kernel) {
   return table.rows.empty() ? "" : "<h3>Registers</h3>\n" + html(table);
 }
 
+// What each kernel is for, and the first line of its budget.
+std::string budgets_table(const Json& kernels) {
+  HtmlTable table{
+      .headings = {"for", "kernel", "port budget of the inner step"}, .rows = {}, .first_number = 3};
+  for (const Json& kernel : kernels) {
+    const std::string budget = text_of(kernel, "budget", "none stated");
+    table.rows.push_back({escape(text_of(kernel, "spec")), code(text_of(kernel, "name")),
+                          escape(budget.substr(0, budget.find('\n')))});
+  }
+  return html(table);
+}
+
 std::string kernel_of(const Json& document, const Json& kernel, std::size_t index) {
   const double bytes = number_of(kernel, "bytes");
   std::string content = fmt::format(
@@ -44,7 +56,7 @@ std::string kernels_section(const Json& document) {
   const Json& kernels = at(document, "/kernels");
   if (!kernels.is_array() || kernels.empty())
     return section("kernels", "Kernels", "", absent("None were generated."));
-  std::string content;
+  std::string content = budgets_table(kernels);
   for (std::size_t i = 0; i < kernels.size(); ++i) content += kernel_of(document, kernels[i], i);
   return section("kernels", "Kernels, with their port budgets",
                  "What the dispatcher chose here, as it was generated. Open one to read it.", content);

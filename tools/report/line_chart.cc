@@ -49,7 +49,7 @@ void name_line(Frame& frame, const Series& series, const Axis& x, const Axis& y)
   if (first.y == last.y) {
     frame.text(x.at(last.x) - 2, y.at(last.y) - 5, series.name, "end", "small");
   } else {
-    frame.text(x.at(first.x) + 8, y.at(first.y) - 12, series.name, "start", "small");
+    frame.text(x.at(first.x) + 18, y.at(first.y) + 3, series.name, "start", "small");
   }
 }
 
@@ -101,7 +101,7 @@ std::string draw(const LineChart& chart) {
     frame.text(4, frame.bottom() + 18, "no data", "start", "muted");
     return frame.svg(frame.bottom() + 30, chart.title, chart.summary);
   }
-  const double left = 46, right = chart.width - 12, top = frame.bottom() + 22;
+  const double left = 46, right = chart.width - 20, top = frame.bottom() + 22;
   const double bottom = top + chart.height - 90;
   const Axis x(chart.x, range_x.least, range_x.most, left, right, static_cast<int>((right - left) / 48));
   const Axis y(chart.y, range_y.least, range_y.most, bottom, top, static_cast<int>((bottom - top) / 34));

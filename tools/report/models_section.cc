@@ -40,16 +40,15 @@ std::string models_chart(const Json& document, const std::string& activations) {
 }
 
 std::string models_table(const Json& document) {
-  HtmlTable table{
-      .headings = {"recipe", "bits per byte", "over float", "standard error", "published", "quantise, s"},
-      .rows = {}};
+  HtmlTable table{.headings = {"recipe", "bits per byte", "over float", "standard error", "quantise, s"},
+                  .rows = {}};
   const Json& rows = at(document, "/models/rows");
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::string pointer = fmt::format("/models/rows/{}/", i);
-    table.rows.push_back(
-        {escape(text_of(rows[i], "name")), value(document, pointer + "bits_per_byte", 1, 6),
-         value(document, pointer + "over_float", 1, 3), value(document, pointer + "error", 1, 2),
-         value(document, pointer + "published", 1, 6), value(document, pointer + "seconds", 1, 3)});
+    table.rows.push_back({escape(text_of(rows[i], "name")), value(document, pointer + "bits_per_byte", 1, 6),
+                          value(document, pointer + "over_float", 1, 3),
+                          value(document, pointer + "error", 1, 2),
+                          value(document, pointer + "seconds", 1, 3)});
   }
   return html(table);
 }
