@@ -27,8 +27,9 @@ std::string uneven_share(const ScalingPoint& point) {
 // More time than its share of one thread's.
 std::string explain_threads(const ScalingPoint& point) {
   if (point.best > 3 * point.model)
-    return text("%.0f times the share of one thread's time: another process holds a core and the team waits",
-                point.best / point.model);
+    return text(
+        "%.0f times the share of one thread's time: the team waits for a core that is slower or shared",
+        point.best / point.model);
   if (const std::string share = uneven_share(point); !share.empty()) return share;
   if (point.best < 200e-6)
     return text("%.0f us in all: starting and joining %d threads weighs", point.best * 1e6, point.threads);
