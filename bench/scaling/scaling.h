@@ -14,7 +14,7 @@ namespace fourge::bench {
 struct ScalingOptions {
   std::vector<Format> formats = {Format::nvfp4, Format::mxfp4};
   std::vector<Numerics> numerics = {Numerics::blackwell, Numerics::fast};
-  std::vector<int> threads = {};                   // of the sweep over threads; empty: 1, 2, 4, ... and all
+  std::vector<int> threads = {};                 // of the sweep over threads; empty: 1, 2, 4, ... and all
   double seconds = 0.05;                         // of timing for each point and pass
   bool quick = false;                            // smaller shapes, fewer points
   std::function<void(int total)> progress = {};  // called after each of `total` measurements
