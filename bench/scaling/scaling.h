@@ -47,10 +47,10 @@ inline constexpr double kTolerance = 0.2;
 /// One model: a kernel under one thread count of the sweeps over sizes. Points of the sweep over threads get
 /// the prediction of one thread's model, divided by the threads, with the overhead whole.
 struct ScalingFit {
-  std::string kernel;
+  std::string kernel = {};
   Format format = Format::nvfp4;
   Numerics numerics = Numerics::blackwell;
-  CostModel model;
+  CostModel model = {};
   int points = 0;
   double mean_deviation = 0;  // of |model / measured - 1|
   double worst_deviation = 0;
