@@ -46,31 +46,82 @@ constexpr ByteTables make_tables() {
 }
 constexpr ByteTables kTables = make_tables();
 
+// Of twice the elements.
+int squares_of_group(const StepRow& row, int group) {
+  int sum = 0;
+  for (int i = 0; i < 8; ++i) sum += kTables.squares[row.codes[8 * group + i]];
+  return sum;
+}
+
+// What the certificates and the kernels ask of a scale byte.
+struct ScaleFacts {
+  bool nan = false, zero = false;
+  int exponent = 0;    // the one that the tensor core aligns by
+  int last_place = 0;  // of a' = element * scale: elements are multiples of 1/2
+  double square = 0;   // of the scale
+  float quarter = 0;   // scale / 4; 0 for NaN
+};
+using ScaleTable = std::array<ScaleFacts, 256>;
+
+ScaleTable make_scale_table(ElementFormat format) {
+  ScaleTable table;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const Number scale = decode(format, byte);
+    ScaleFacts& facts = table[byte];
+    facts.nan = scale.kind != NumberKind::finite;
+    if (facts.nan) continue;
+    facts.zero = scale.is_zero();
+    facts.exponent = format == ElementFormat::ue4m3 && facts.zero ? kZeroScaleExponent : scale.exponent;
+    facts.last_place = scale.exponent - scale.fraction_bits + std::countr_zero(scale.significand) - 1;
+    const double value = std::ldexp(scale.significand, scale.exponent - scale.fraction_bits);
+    facts.square = value * value;
+    facts.quarter = 0.25f * std::bit_cast<float>(f32_bits_of(scale));
+  }
+  return table;
+}
+
+const ScaleTable& scale_table(ElementFormat format) {
+  static const ScaleTable ue4m3 = make_scale_table(ElementFormat::ue4m3),
+                          ue8m0 = make_scale_table(ElementFormat::ue8m0);
+  return format == ElementFormat::ue4m3 ? ue4m3 : ue8m0;
+}
+
+// ceil(8 log2 x), x > 0 and normal: how many of 2^(0/8), .., 2^(7/8) lie below the significand.
+int eighths_of_log2(double x) {
+  constexpr double kEighths[8] = {1.0,
+                                  1.0905077326652577,
+                                  1.189207115002721,
+                                  1.2968395546510096,
+                                  1.4142135623730951,
+                                  1.5422108254079407,
+                                  1.6817928305074290,
+                                  1.8340080864093424};
+  const auto bits = std::bit_cast<std::uint64_t>(x);
+  const int exponent = static_cast<int>(bits >> 52) - 1023;
+  const double significand = std::bit_cast<double>((bits & 0xfffff'ffff'ffff) | std::uint64_t{1023} << 52);
+  int eighths = 0;
+  for (const double step : kEighths) eighths += significand > step ? 1 : 0;
+  return 8 * exponent + eighths;
+}
+
 struct Certificate {
   int emax = kZeroScaleExponent;
   std::int32_t key = 0;
 };
 
-// The exponent the tensor core aligns by; significand in units of 2^(exponent - fraction_bits).
-int scale_exponent(ElementFormat format, const Number& scale) {
-  return format == ElementFormat::ue4m3 && scale.is_zero() ? kZeroScaleExponent : scale.exponent;
-}
-
 Certificate certify(const StepRow& row, ElementFormat format) {
+  const ScaleTable& table = scale_table(format);
   Certificate certificate;
   int emin = std::numeric_limits<int>::max();  // over groups whose products are not all zero
   double squares = 0;                          // of 2 a'
   for (int g = 0; g < kGroups; ++g) {
-    const Number scale = decode(format, row.scales[g]);
-    if (scale.kind != NumberKind::finite) return {127, kNeverKey};
-    const int exponent = scale_exponent(format, scale);
-    certificate.emax = std::max(certificate.emax, exponent);
-    int group_squares = 0;
-    for (int i = 0; i < 8; ++i) group_squares += kTables.squares[row.codes[8 * g + i]];
-    if (group_squares == 0 || scale.is_zero()) continue;
-    emin = std::min(emin, exponent);
-    const double value = std::ldexp(scale.significand, scale.exponent - scale.fraction_bits);
-    squares += group_squares * value * value;
+    const ScaleFacts& scale = table[row.scales[g]];
+    if (scale.nan) return {127, kNeverKey};
+    certificate.emax = std::max(certificate.emax, scale.exponent);
+    const int group_squares = squares_of_group(row, g);
+    if (group_squares == 0 || scale.zero) continue;
+    emin = std::min(emin, scale.exponent);
+    squares += group_squares * scale.square;
   }
   const bool zero = squares == 0;
   if (format == ElementFormat::ue8m0) {
@@ -80,11 +131,11 @@ Certificate certify(const StepRow& row, ElementFormat format) {
   // sound, and this one keeps ordinary accumulators inside.
   if (zero) return {std::max(certificate.emax, 0), 0};
   const int fraction_bits = info(format).fraction_bits;
-  const double last_place = emin - fraction_bits - 1;  // elements are multiples of 1/2
-  const double norm_key = 16 * (0.5 * std::log2(squares) - 1 - last_place);
+  const int last_place = emin - fraction_bits - 1;  // elements are multiples of 1/2
+  const int norm_key =
+      eighths_of_log2(squares) - 16 * (1 + last_place);  // 16 log2(||a'|| / 2^last_place), rounded up
   const int spread_key = 16 * (certificate.emax - emin + (format == ElementFormat::ue4m3 ? 6 : 3));
-  // + 1/16: std::log2 is not correctly rounded.
-  certificate.key = std::max(static_cast<std::int32_t>(std::ceil(norm_key + 0.0625)), spread_key);
+  certificate.key = std::max(norm_key, spread_key);
   return certificate;
 }
 
@@ -98,24 +149,22 @@ struct StepBound {
 };
 
 StepBound bound_of(const StepRow& row, ElementFormat format) {
+  const ScaleTable& table = scale_table(format);
   StepBound bound;
   for (int g = 0; g < kGroups; ++g) {
-    const Number scale = decode(format, row.scales[g]);
-    if (scale.kind != NumberKind::finite) {
+    const ScaleFacts& scale = table[row.scales[g]];
+    if (scale.nan) {
       bound.never = true;
       continue;
     }
-    int group_squares = 0;
-    for (int i = 0; i < 8; ++i) group_squares += kTables.squares[row.codes[8 * g + i]];
+    const int group_squares = squares_of_group(row, g);
     bound.emax = std::max(bound.emax, scale.exponent);
     if (format == ElementFormat::ue8m0 && scale.exponent > kMaxUe8m0Exponent) bound.never = true;
-    if (group_squares == 0 || scale.is_zero()) continue;
+    if (group_squares == 0 || scale.zero) continue;
     if (format == ElementFormat::ue8m0 && scale.exponent < -kMaxUe8m0Exponent) bound.never = true;
     bound.emin = std::min(bound.emin, scale.exponent);
-    const int last_place = scale.exponent - scale.fraction_bits + std::countr_zero(scale.significand);
-    bound.last_place = std::min(bound.last_place, last_place - 1);  // elements are multiples of 1/2
-    const double value = std::ldexp(scale.significand, scale.exponent - scale.fraction_bits);
-    bound.squares += group_squares * value * value;
+    bound.last_place = std::min(bound.last_place, scale.last_place);
+    bound.squares += group_squares * scale.square;
   }
   return bound;
 }
@@ -200,6 +249,7 @@ void pack_panel(const QuantizedView& b, std::int64_t panel, std::uint8_t* packed
 void prepare_activations(const QuantizedView& a, std::int64_t row, std::int64_t rows, std::int64_t step,
                          ActivationStep* steps, std::int32_t dot_start) {
   const ElementFormat scale_format = info(a.format).scale;
+  const ScaleTable& table = scale_table(scale_format);
   for (std::int64_t r = 0; r < rows; ++r) {
     const StepRow source = read_step(a, row + r, step);
     ActivationStep& out = steps[r];
@@ -212,10 +262,9 @@ void prepare_activations(const QuantizedView& a, std::int64_t row, std::int64_t 
       int sum = 0;
       for (int i = 0; i < 8; ++i) sum += kTables.sum[source.codes[8 * g + i]];
       out.bias[g] = dot_start - 12 * sum;
-      const Number scale = decode(scale_format, source.scales[g]);
-      const bool nan = scale.kind == NumberKind::nan;
-      out.scale[g] = nan ? 0.0f : 0.25f * std::bit_cast<float>(f32_bits_of(scale));
-      out.exponent[g] = nan ? kNanScaleExponent : static_cast<float>(scale_exponent(scale_format, scale));
+      const ScaleFacts& scale = table[source.scales[g]];
+      out.scale[g] = scale.quarter;
+      out.exponent[g] = scale.nan ? kNanScaleExponent : static_cast<float>(scale.exponent);
     }
     const Certificate certificate = certify(source, scale_format);
     out.lower = (certificate.emax + 127 + kLowerBound - 128) * (1 << 23);
