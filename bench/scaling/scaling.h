@@ -14,7 +14,7 @@ namespace fourge::bench {
 struct ScalingOptions {
   std::vector<Format> formats = {Format::nvfp4, Format::mxfp4};
   std::vector<Numerics> numerics = {Numerics::blackwell, Numerics::fast};
-  std::vector<int> threads = {};                   // of the sweep over threads; empty: 1, 2, 4, ... and all
+  std::vector<int> threads = {};                 // of the sweep over threads; empty: 1, 2, 4, ... and all
   double seconds = 0.05;                         // of timing for each point and pass
   bool quick = false;                            // smaller shapes, fewer points
   std::function<void(int total)> progress = {};  // called after each of `total` measurements
@@ -54,6 +54,7 @@ struct ScalingFit {
   int points = 0;
   double mean_deviation = 0;  // of |model / measured - 1|
   double worst_deviation = 0;
+  double median_pass_ratio = 1;  // of its points: above 1, the machine changes its pace
 };
 
 struct Scaling {
