@@ -51,6 +51,14 @@ std::string explain(const ScalingPoint& point, const ScalingFit& fit) {
     return text("a busy machine: two passes differ by a factor of %.2f", point.pass_ratio);
   if (slower && point.median > 1.3 * point.best)
     return text("a busy machine: the median is %.2f times the best", point.median / point.best);
+  if (slower && fit.median_pass_ratio > 1.3) {
+    return point.threads > 1 ? text(
+                                   "a team is as slow as its slowest core, and one thread's passes differ by "
+                                   "a factor of %.1f",
+                                   fit.median_pass_ratio)
+                             : text("slow in both passes; those of other points differ by a factor of %.1f",
+                                    fit.median_pass_ratio);
+  }
   if (slower && point.threads > 1) return explain_threads(point);
   if (!slower && point.threads > 1) return "part of what the fit calls overhead is shared by the threads too";
   if (slower && point.spec.m < 32 && point.weight_bytes > caches.l2)

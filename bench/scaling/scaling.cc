@@ -147,6 +147,12 @@ ScalingFit fit_kernel(const ScalingPoint& first, std::vector<ScalingPoint>& poin
                  .numerics = first.spec.numerics,
                  .model = fit_cost_model(samples),
                  .points = static_cast<int>(samples.size())};
+  std::vector<double> ratios = {1};
+  for (const ScalingPoint& point : points) {
+    if (point.kernel == kernel && is_fitted(point)) ratios.push_back(point.pass_ratio);
+  }
+  std::nth_element(ratios.begin(), ratios.begin() + std::ssize(ratios) / 2, ratios.end());
+  fit.median_pass_ratio = ratios[ratios.size() / 2];
   for (ScalingPoint& point : points) {
     if (point.kernel != kernel) continue;
     point.model = prediction(point, fit.model);

@@ -54,6 +54,7 @@ struct ScalingFit {
   int points = 0;
   double mean_deviation = 0;  // of |model / measured - 1|
   double worst_deviation = 0;
+  double median_pass_ratio = 1;  // of its points: above 1, the machine changes its pace
 };
 
 struct Scaling {

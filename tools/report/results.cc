@@ -23,11 +23,9 @@ std::string kind_of(const Measured& result) {
   std::string format = result.text("format");
   std::transform(format.begin(), format.end(), format.begin(),
                  [](char c) { return static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c); });
-  std::string kind = format + ", " + result.text("numerics");
   const std::string activations = result.text("activations");
-  if (!activations.empty() && activations != "same" && activations != result.text("format"))
-    kind += ", " + activations + " activations";
-  return kind;
+  const bool plain = !activations.empty() && activations != "same" && activations != result.text("format");
+  return plain ? format + ", W4A16 " + activations : format + ", " + result.text("numerics");
 }
 
 Plane main_plane(const Json& document) {

@@ -30,7 +30,7 @@ struct Measured {
 /// Results that ran and that `keep` takes.
 std::vector<Measured> results(const Json& document, const std::function<bool(const Measured&)>& keep);
 
-/// "NVFP4, blackwell", "MXFP4, fast, bf16 activations", "oneDNN bf16".
+/// "NVFP4, blackwell", "MXFP4, W4A16 bf16", "oneDNN bf16".
 std::string kind_of(const Measured& result);
 
 /// The n and k that most values of m were measured with, one thread; empty where nothing was.

@@ -20,7 +20,7 @@ int product_color(const std::string& kind) {
   for (std::size_t i = 0; i < std::size(kOrder); ++i) {
     if (kind == kOrder[i]) return kColors[i];
   }
-  if (kind.find("activations") != std::string::npos) return kind.find("NVFP4") == 0 ? 5 : 6;
+  if (kind.find("W4A16") != std::string::npos) return kind.find("NVFP4") == 0 ? 5 : 6;
   return 7;
 }
 
