@@ -260,6 +260,8 @@ TEST_F(JitProfile, GdbShowsTheKernelsOfAStrippedLibrary) {
                                     "-ex",
                                     "set environment LD_LIBRARY_PATH " + folder.path().string(),
                                     "-ex",
+                                    "set environment OMP_NUM_THREADS 1",  // main calls it
+                                    "-ex",
                                     "break " + kernel_.name,
                                     "-ex",
                                     "run",

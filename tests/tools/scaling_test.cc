@@ -80,7 +80,7 @@ TEST(ScalingExplanation, NamesTheCauseThatTheNumbersShow) {
   point.pass_ratio = 1;
   point.threads = 2;
   point.model = point.best / 10;
-  EXPECT_NE(explain(point, fit).find("another process holds a core"), std::string::npos);
+  EXPECT_NE(explain(point, fit).find("a core that is slower or shared"), std::string::npos);
   EXPECT_NE(explain(point, {.points = 3}).find("too few"), std::string::npos);
 }
 

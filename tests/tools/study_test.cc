@@ -45,7 +45,7 @@ TEST(Study, PublishedValuesLieWithinSamplingError) {
       ++compared;
     }
   }
-  EXPECT_EQ(compared, 54);
+  EXPECT_EQ(compared, 57);
 }
 
 // Errors of one draw are divided by the same mean square: their ratios do not scatter with it.
