@@ -109,6 +109,10 @@ void QuantizeGenerator::mx_scales() {
     vpsubd(multiplier, multiplier, code);
     vpslld(multiplier, multiplier, 23);
     vpmaxud(multiplier, multiplier, word(0x00400000u));  // 2^-127 is subnormal
+    if (is_static()) {  // codes under the scale's code 0 are 0, those of the least numbers below 0 too
+      vptestmd(k_temp, code, code);
+      vmovaps(multiplier | k_temp | T_z, multiplier);
+    }
   }
   vmovaps(slot(kSixInverse), multiplier);
   vcmpps(k_temp, amax, word(std::numeric_limits<float>::infinity()), kLess);

@@ -361,6 +361,24 @@ TEST(AArch64Simulator, QuantiseIsBitExactUnderAnyAmax) {
   }
 }
 
+TEST(AArch64Simulator, QuantiseIsBitExactAtEdgesOfScalesAndChoices) {
+  for (const QuantizeProblem& problem : edge_problems())
+    ASSERT_EQ(first_difference(problem, truth(problem), answer(SimulatedQuantize(problem.spec), problem)),
+              "");
+}
+
+TEST(AArch64Simulator, QuantiseStoresScalesInEveryLayout) {
+  std::mt19937_64 rng(66);
+  for (const Format format : kFormats) {
+    for (const ScaleLayout layout : {ScaleLayout::swizzled_128x4, ScaleLayout::swizzled_8x4}) {
+      const ScaleRule rule = format == Format::nvfp4 ? ScaleRule::static_6 : ScaleRule::rceil;
+      const QuantizerSpec spec{.quantize = {.format = format, .rule = rule, .layout = layout}};
+      const auto problem = quantize_problem(spec, 3, 544, false, PlainData::gaussian, rng);
+      ASSERT_EQ(first_difference(problem, truth(problem), answer(SimulatedQuantize(spec), problem)), "");
+    }
+  }
+}
+
 TEST(AArch64Simulator, QuantiseIgnoresAndKeepsTheCallersFpcr) {
   std::mt19937_64 rng(64);
   for (const std::uint64_t fpcr : {0x0040'0000u, 0x0300'0000u, 0x00c0'0000u}) {

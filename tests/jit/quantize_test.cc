@@ -148,6 +148,13 @@ TEST_P(QuantizeKernelTest, GivenAmax) {
   }
 }
 
+TEST_P(QuantizeKernelTest, EdgesOfScalesAndChoices) {
+  for (const QuantizeProblem& problem : edge_problems()) {
+    expect_exact(problem);
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(QuantizeKernelTest, ThreadCountDoesNotChangeABit) {
   std::mt19937_64 rng(7);
   for (const bool transpose : {false, true}) {

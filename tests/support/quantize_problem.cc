@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <limits>
 #include <sstream>
 
 #include "fourge/hadamard.h"
@@ -28,7 +30,88 @@ std::vector<float> prepared(const QuantizeProblem& problem) {
   return values;
 }
 
+void set_values(QuantizeProblem& problem, const std::vector<float>& values) {
+  problem.rows = 1;
+  problem.cols = static_cast<std::int64_t>(values.size());
+  problem.x = from_f32(ElementFormat::f32, values);
+}
+
+// One block for each edge, its largest element in turn at another place.
+QuantizeProblem edge_maxima(const QuantizeSpec& quantize, std::mt19937_64& rng) {
+  QuantizeProblem problem{.spec = {.quantize = quantize}};
+  const auto block = static_cast<std::size_t>(info(quantize.format).block);
+  std::uniform_real_distribution<float> fraction(-1.0f, 1.0f);
+  std::vector<float> values;
+  for (const std::uint32_t exponent : {0u, 1u, 2u, 3u, 4u, 127u, 253u, 254u}) {
+    for (const std::uint32_t middle : {0u, 0x200000u, 0x400000u, 0x600000u, 0x7fffffu}) {
+      for (const int step : {-1, 0, 1}) {
+        const std::uint32_t bits = (exponent << 23 | middle) + static_cast<std::uint32_t>(step);
+        if (bits >= 0x7f800000u) continue;
+        const std::size_t first = values.size();
+        for (std::size_t i = 0; i < block; ++i) values.push_back(std::bit_cast<float>(bits) * fraction(rng));
+        values[first + first / block % block] = std::bit_cast<float>(bits);
+      }
+    }
+  }
+  set_values(problem, values);
+  return problem;
+}
+
+// Quarters of the unit that six's scale stands for: what lies at 5/4 of it is 1/4 off under six and under
+// four.
+QuantizeProblem near_ties(ScaleRule rule, float amax, std::mt19937_64& rng) {
+  QuantizeProblem problem{.spec = {.quantize = {.rule = rule}}};
+  problem.amax = amax;
+  std::vector<float> values;
+  for (int block = 0; block < 64; ++block) {
+    const float scale = static_cast<float>(8 << block % 4), unit = scale * amax / 1536.0f;
+    for (int i = 0; i < 16; ++i) {
+      const int quarters = i == 0 ? 24 : static_cast<int>(rng() % 25);
+      values.push_back(static_cast<float>(quarters) * 0.25f * unit);
+    }
+  }
+  set_values(problem, values);
+  return problem;
+}
+
+// Scale 176 with code 6 overflows, scale 256 with code 4 does not: four errs less than infinity.
+QuantizeProblem overflowing_errors(ScaleRule rule, std::mt19937_64& rng) {
+  QuantizeProblem problem{.spec = {.quantize = {.rule = rule}}};
+  problem.amax = 0x1.f5p117f;
+  std::uniform_real_distribution<float> fraction(-1.0f, 1.0f), largest(0.66f, 0.70f);
+  std::vector<float> values;
+  for (int block = 0; block < 64; ++block) {
+    const float most = largest(rng) * *problem.amax;
+    for (int i = 0; i < 16; ++i) values.push_back(i == 0 ? most : most * fraction(rng));
+  }
+  set_values(problem, values);
+  return problem;
+}
+
 }  // namespace
+
+std::vector<QuantizeProblem> edge_problems() {
+  std::mt19937_64 rng(71);
+  std::vector<QuantizeProblem> problems;
+  for (const Format format : {Format::nvfp4, Format::mxfp4}) {
+    for (const ScaleRule rule : scale_rules_of(format)) {
+      const QuantizeSpec spec{.format = format, .rule = rule};
+      if (check(QuantizerSpec{.quantize = spec}).ok()) problems.push_back(edge_maxima(spec, rng));
+    }
+  }
+  for (const ScaleRule rule : {ScaleRule::mse_4_6, ScaleRule::mae_4_6, ScaleRule::abs_max_4_6}) {
+    for (const float amax : {0.7f, 1.1f, 3.3f, 5.9f}) problems.push_back(near_ties(rule, amax, rng));
+    problems.push_back(overflowing_errors(rule, rng));
+  }
+  for (const std::size_t at : {0u, 77u, 255u}) {
+    QuantizeProblem problem;
+    std::vector<float> values(256, 1.0f);
+    values[at] = std::numeric_limits<float>::quiet_NaN();
+    set_values(problem, values);
+    problems.push_back(problem);
+  }
+  return problems;
+}
 
 QuantizeAnswer truth(const QuantizeProblem& problem) {
   const std::vector<float> values = prepared(problem);

@@ -59,6 +59,11 @@ QuantizeProblem quantize_problem(const QuantizerSpec& spec, std::int64_t rows, s
 /// Every format, rule, shape of block, scale maximum and rounding that belong together.
 std::vector<QuantizeSpec> every_quantize_spec();
 
+/// Where a scale or a choice hangs on the last bit: block maxima around powers of two, half way between them,
+/// six times them, subnormal and largest; errors of four and six that are equal but for rounding, or
+/// overflow; a NaN where the tensor's amax is sought.
+std::vector<QuantizeProblem> edge_problems();
+
 QuantizeAnswer truth(const QuantizeProblem& problem);
 
 /// Empty when equal; else what differs first.
