@@ -172,7 +172,7 @@ Emit constant(std::uint32_t value) {
 
 const std::vector<Mutant>& mutants() {
   using Gen = Xbyak::CodeGenerator;
-  const Xbyak::Zmm sum(24), c(25), t0(28), t1(29), t2(30), t3(31);
+  const Xbyak::Zmm sum(24), c(25), t0(28), t2(30), t3(31);
   static const std::vector<Mutant> list = {
       {"short sum rounds to nearest", Format::nvfp4, [=](Gen& g) { g.vaddps(sum | g.T_rz_sae, sum, c); },
        [=](Gen& g) { g.vaddps(sum | g.T_rn_sae, sum, c); }},
