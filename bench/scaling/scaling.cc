@@ -27,14 +27,18 @@ std::vector<int> thread_counts(const ScalingOptions& options) {
 }
 
 std::vector<Shape> shapes_of(const ScalingOptions& options) {
+  struct Sizes {
+    std::int64_t base_m, base;
+    std::vector<std::int64_t> tokens, sizes;
+  };
+  static const Sizes kAll[] = {{16, 128, {1, 4, 16, 32}, {64, 128, 192, 256}},
+                               {64, 1024, {1, 2, 4, 8, 16, 32, 64, 128}, {256, 512, 1024, 2048}},
+                               {128,
+                                2048,
+                                {1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512},
+                                {256, 512, 1024, 1536, 2048, 3072, 4096, 8192}}};
+  const auto& [base_m, base, tokens, sizes] = kAll[static_cast<int>(options.extent)];
   std::vector<Shape> shapes;
-  const std::int64_t base = options.quick ? 1024 : 2048, base_m = options.quick ? 64 : 128;
-  const std::vector<std::int64_t> sizes =
-      options.quick ? std::vector<std::int64_t>{256, 512, 1024, 2048}
-                    : std::vector<std::int64_t>{256, 512, 1024, 1536, 2048, 3072, 4096, 8192};
-  const std::vector<std::int64_t> tokens =
-      options.quick ? std::vector<std::int64_t>{1, 2, 4, 8, 16, 32, 64, 128}
-                    : std::vector<std::int64_t>{1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 512};
   for (const std::int64_t m : tokens) shapes.push_back({Sweep::m, m, base, base, 1});
   for (const std::int64_t n : sizes) shapes.push_back({Sweep::n, base_m, n, base, 1});
   for (const std::int64_t k : sizes) shapes.push_back({Sweep::k, base_m, base, k, 1});

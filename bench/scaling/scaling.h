@@ -11,12 +11,15 @@
 
 namespace fourge::bench {
 
+/// How much is measured: a smoke run (does it work), fewer points on smaller shapes, or all.
+enum class ScalingExtent : std::uint8_t { smoke, quick, full };
+
 struct ScalingOptions {
   std::vector<Format> formats = {Format::nvfp4, Format::mxfp4};
   std::vector<Numerics> numerics = {Numerics::blackwell, Numerics::fast};
-  std::vector<int> threads = {};                 // of the sweep over threads; empty: 1, 2, 4, ... and all
-  double seconds = 0.05;                         // of timing for each point and pass
-  bool quick = false;                            // smaller shapes, fewer points
+  std::vector<int> threads = {};  // of the sweep over threads; empty: 1, 2, 4, ... and all
+  double seconds = 0.05;          // of timing for each point and pass
+  ScalingExtent extent = ScalingExtent::full;
   std::function<void(int total)> progress = {};  // called after each of `total` measurements
 };
 

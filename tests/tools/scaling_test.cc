@@ -84,12 +84,12 @@ TEST(ScalingExplanation, NamesTheCauseThatTheNumbersShow) {
   EXPECT_NE(explain(point, {.points = 3}).find("too few"), std::string::npos);
 }
 
-TEST(Scaling, QuickSweepsCoverEverySizeAndHaveModels) {
+TEST(Scaling, SmokeSweepsCoverEverySizeAndHaveModels) {
   ScalingOptions options{.formats = {Format::nvfp4},
                          .numerics = {Numerics::blackwell},
                          .threads = {1, 2},
                          .seconds = 0,
-                         .quick = true};
+                         .extent = ScalingExtent::smoke};
   int calls = 0, total = 0;
   options.progress = [&](int all) {
     ++calls;

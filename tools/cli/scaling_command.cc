@@ -74,7 +74,9 @@ void print_points(const bench::Scaling& scaling, const Context& context) {
 
 Result<Outcome> run(const ScalingCommandOptions& options, Context& context) {
   bench::ScalingOptions scaling_options{
-      .threads = options.threads, .seconds = options.seconds, .quick = options.quick};
+      .threads = options.threads,
+      .seconds = options.seconds,
+      .extent = options.quick ? bench::ScalingExtent::quick : bench::ScalingExtent::full};
   std::unique_ptr<Progress> progress;
   scaling_options.progress = [&](int total) {
     if (!progress) progress = std::make_unique<Progress>("scaling", total);

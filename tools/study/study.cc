@@ -1,6 +1,7 @@
 #include "tools/study/study.h"
 
 #include <cmath>
+#include <iterator>
 #include <string_view>
 
 namespace fourge::study {
@@ -81,9 +82,11 @@ Comparison compare(const StudyCell& cell, const Published& published, double sta
 }
 
 Result<std::vector<StudyCell>> run_study(const StudySpec& spec, const std::function<void()>& progress) {
-  const std::vector<Recipe> recipes = study_recipes();
+  const std::vector<Recipe> recipes = spec.recipes.empty() ? study_recipes() : spec.recipes;
+  std::vector<Distribution> distributions = spec.distributions;
+  if (distributions.empty()) distributions.assign(std::begin(kDistributions), std::end(kDistributions));
   std::vector<StudyCell> cells;
-  for (const Distribution distribution : kDistributions) {
+  for (const Distribution distribution : distributions) {
     std::vector<Sums> sums(recipes.size());
     std::vector<std::string> quantizers(recipes.size());
     for (int draw_index = 0; draw_index < spec.draws; ++draw_index) {

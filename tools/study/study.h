@@ -18,6 +18,8 @@ struct StudySpec {
   std::int64_t cols = 1024;
   int draws = 8;  // matrices of each distribution
   std::uint64_t seed = 1;
+  std::vector<Recipe> recipes = {};              // empty: study_recipes()
+  std::vector<Distribution> distributions = {};  // empty: all
 };
 
 /// A published value, which is one draw, beside the one found here.

@@ -42,7 +42,8 @@ Status add_scaling(const GatherOptions& options, Json& document) {
     return {};
   }
   say(options, "scaling");
-  bench::ScalingOptions scaling_options{.seconds = options.quick ? 0.02 : 0.05, .quick = true};
+  bench::ScalingOptions scaling_options{.seconds = options.quick ? 0.02 : 0.05,
+                                        .extent = bench::ScalingExtent::quick};
   const fourge::Result<bench::Scaling> scaling = bench::measure_scaling(scaling_options);
   if (!scaling) return scaling.failure();
   document["scaling"] = to_json(*scaling);
@@ -62,7 +63,7 @@ Status add_study(const GatherOptions& options, Json& document) {
   }
   say(options, "random values");
   const study::StudySpec spec =
-      options.quick ? study::StudySpec{.rows = 256, .draws = 2} : study::StudySpec{.rows = 1024, .draws = 4};
+      options.quick ? study::StudySpec{.rows = 256, .draws = 2} : study::StudySpec{.draws = 4};
   const fourge::Result<std::vector<study::StudyCell>> cells = study::run_study(spec);
   if (!cells) return cells.failure();
   document["study"] = study::to_json(spec, *cells);
