@@ -169,7 +169,7 @@ TEST(CGemm, BatchGivesTheBitsOfSingleRuns) {
   ASSERT_EQ(fourge_gemm_run_batch(gemm, items, 3, 2, &stats), FOURGE_OK) << fourge_last_error();
   EXPECT_GT(stats.vectors, 0);
   for (std::size_t i = 0; i < 3; ++i)
-    EXPECT_EQ(std::memcmp(got[i].data(), want[i].data(), 4 * want[i].size()), 0) << i;
+    EXPECT_TRUE(want[i].empty() || std::memcmp(got[i].data(), want[i].data(), 4 * want[i].size()) == 0) << i;
 
   items[2].weights = nullptr;
   EXPECT_EQ(fourge_gemm_run_batch(gemm, items, 3, 1, nullptr), FOURGE_BAD_ARGUMENT);
