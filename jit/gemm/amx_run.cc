@@ -199,18 +199,22 @@ class AmxRun {
     return (2 * segment.c + side) * plan_.steps + block.step + segment.index * kSegmentSteps;
   }
 
-  void decode_panels(const Block& block, const Segment& segment, std::uint8_t* b_tiles) {
+  // One call for each panel: a call costs as much as two of its steps.
+  void decode_panels(const Block& block, const Run& run, std::uint8_t* b_tiles) {
+    const Segment& first = run.segments[0];
+    std::int64_t steps = 0;
+    for (std::int64_t s = 0; s < run.count; ++s) steps += run.segments[static_cast<std::size_t>(s)].steps;
     for (std::int64_t side = 0; side < 2; ++side) {
-      if (side >= panels_of(segment.c)) {
-        for (std::int64_t h = 0; h < segment.steps * kHalfSteps; ++h)
+      if (side >= panels_of(first.c)) {
+        for (std::int64_t h = 0; h < steps * kHalfSteps; ++h)
           std::memset(b_tiles + (2 * h + side) * kTileBytes, 0, kTileBytes);
         continue;
       }
-      const std::int64_t index = step_index(block, segment, side);
+      const std::int64_t index = step_index(block, first, side);
       AmxDecodeArgs args{};
       args.codes = packed_ + index * kPanelCodeBytes;
       args.scales = packed_ + streams_.scales_offset + index * panel_scale_bytes(spec_.format);
-      args.steps = segment.steps;
+      args.steps = steps;
       args.tiles = b_tiles + side * kTileBytes;
       kernels_.decode.entry<AmxDecodeFunction>()(&args);
     }
@@ -258,8 +262,8 @@ class AmxRun {
         const auto i = static_cast<std::size_t>(s);
         run.segments[i] = segment_of(block, c, index + s);
         run.bounds[i] = column_bounds(block, run.segments[i]);
-        decode_panels(block, run.segments[i], b_tiles + s * kSegmentTileBytes);
       }
+      decode_panels(block, run, b_tiles);
       Pending pending{};
       std::fill_n(pending.begin(), pairs_of(block), std::uint8_t{1});
       multiply(block, run, pending, counts);

@@ -52,10 +52,20 @@ void ExactVnniGenerator::step_loop() {
   L(no_steps);
 }
 
+// From memory the hardware's own prefetch reaches two thirds of the bandwidth: it stops at pages.
+void ExactVnniGenerator::fetch_ahead() {
+  constexpr int kSteps = 8;  // ahead: 4 KiB of codes
+  for (int line = 0; line < 8; ++line)
+    prefetcht0(ptr[codes + 64 * line + kSteps * static_cast<int>(kPanelCodeBytes)]);
+  prefetcht0(ptr[scale_bytes + kSteps * static_cast<int>(panel_scale_bytes(spec_.format))]);
+  prefetcht0(ptr[certificates + kSteps * sizeof(PanelCertificate)]);
+}
+
 // b_codes(0..15) <- 12 + twice the element, from 512 bytes: 8 loads, 8 shifts (p0), 16 shuffles (p5), and
 // without VBMI 16 ands (p05). vpermb reads six bits of an index: the table repeats for what the neighbour's
 // code may be.
 void ExactVnniGenerator::decode_panel() {
+  fetch_ahead();
   if (spec_.vbmi) {
     vmovdqu64(code_table, ptr[rip + code_table_]);
     for (int v = 0; v < 8; ++v) {

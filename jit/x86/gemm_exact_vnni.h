@@ -35,6 +35,7 @@ class ExactVnniGenerator : public X86Generator {
   void load_arguments();
   void load_constants();
   void step_loop();
+  void fetch_ahead();
   void decode_panel();
   void decode_scales();
   void row_loop();
