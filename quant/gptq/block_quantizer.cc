@@ -11,6 +11,7 @@
 #include "quant/gptq/shared_gptq.h"
 #include "quant/hadamard.h"
 #include "quant/model/load.h"
+#include "quant/model/vector_kernels.h"
 #include "quant/quantize.h"
 #include "quant/text.h"
 
@@ -23,11 +24,13 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Result<std::vector<float>> rotated_weights(const Weight& weight, std::int64_t rotation) {
+Result<std::vector<float>> rotated_weights(const Weight& weight, std::int64_t rotation,
+                                           ValueType type = ValueType::f32) {
   std::vector<float> values = weight.to_values();
   if (rotation > 1) {
     if (Status done = hadamard_blocks(values, rotation); !done) return done.failure();
   }
+  if (type == ValueType::fake_bf16) round_to_bf16(values.data(), static_cast<std::int64_t>(values.size()));
   return values;
 }
 
@@ -202,6 +205,13 @@ Block block_of(const Block& source, const QuantizedBlock& quantized) {
   return block;
 }
 
+Block BlockQuantizer::passing_block(const Block& source, const QuantizedBlock& quantized) const {
+  Block block = block_of(source, quantized);
+  if (recipe_.values == ValueType::fake_bf16)
+    for (const Linear linear : kLinears) block.layer(linear) = block.layer(linear).rounded_to_bf16();
+  return block;
+}
+
 Result<BlockQuantizer> BlockQuantizer::create(const Checkpoint& checkpoint, const Recipe& recipe,
                                               const std::vector<std::vector<std::uint32_t>>& sequences,
                                               Ranks& ranks) {
@@ -290,7 +300,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_next(const BlockProgress& progre
 Status BlockQuantizer::skip_next(const QuantizedBlock& done) {
   Result<Block> source = read_source();
   if (!source) return source.failure();
-  Block block = block_of(*source, done);
+  Block block = passing_block(*source, done);
   if (Status passed =
           pass(quantized_stream_, [&](BlockState& s) { return forward_block(block, context(), s); });
       !passed)
@@ -316,7 +326,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_without_calibration(const Block&
     const auto start = std::chrono::steady_clock::now();
     const Weight& weight = source.linears[static_cast<std::size_t>(linear)].weight();
     const std::string module = module_path(next_, linear);
-    const Result<std::vector<float>> values = rotated_weights(weight, rotation);
+    const Result<std::vector<float>> values = rotated_weights(weight, rotation, recipe_.values);
     if (!values) return in_module(values.failure(), module);
     Result<GptqResult> result = round_to_nearest(*values, weight.rows(), weight.cols(), recipe_.weights);
     if (!result) return in_module(result.failure(), module);
@@ -338,7 +348,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
   Block rotated = source;
   for (const Linear linear : kLinears) {
     const Weight& weight = source.layer(linear).weight();
-    Result<std::vector<float>> values = rotated_weights(weight, rotation);
+    Result<std::vector<float>> values = rotated_weights(weight, rotation, recipe_.values);
     if (!values) return in_module(values.failure(), module_path(next_, linear));
     rotated.layer(linear) = LinearLayer(Weight::of_values(std::move(*values), weight.rows(), weight.cols()));
   }
@@ -395,7 +405,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
     }
   }
 
-  Block block = block_of(source, out);
+  Block block = passing_block(source, out);
   const Status passed = pass(quantized_stream_, [&](BlockState& state) {
     step();
     return forward_block(block, context(), state);

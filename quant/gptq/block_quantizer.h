@@ -78,7 +78,11 @@ class BlockQuantizer {
   /// Every sequence of this rank takes a step; fails on all ranks when it fails on one.
   Status pass(std::vector<BlockState>& states, const std::function<Status(BlockState&)>& step);
   bool keeps_float_stream() const { return moves_weights(recipe_.target); }
-  ForwardContext context() const { return {&checkpoint_->config(), &rope_}; }
+  ForwardContext context() const {
+    return {&checkpoint_->config(), &rope_, Numerics::fast, recipe_.values, {}};
+  }
+  /// block_of() as it computes in the recipe's values.
+  Block passing_block(const Block& source, const QuantizedBlock& quantized) const;
 
   const Checkpoint* checkpoint_ = nullptr;
   Recipe recipe_;

@@ -51,6 +51,7 @@ struct QuantizeOptions {
   double damping = 0.01;
   double target_damping = 0.01;
   double equalize = 0.0;
+  quant::ValueType values = quant::ValueType::f32;
   std::int64_t descent = 0;
   std::int64_t sequences = 128;
   std::int64_t length = 0;
@@ -102,6 +103,7 @@ Result<quant::Recipe> recipe_of(const QuantizeOptions& o, const CLI::App& comman
   if (given("--target")) r.target = o.target;
   if (given("--target-damping")) r.target_damping = o.target_damping;
   if (given("--equalize")) r.equalize = o.equalize;
+  if (given("--values")) r.values = o.values;
   if (given("--static-activations")) r.static_activations = o.static_activations;
   if (given("--tune-encode")) r.tune_encode = o.tune_encode;
   if (Status valid = quant::check(r); !valid) return valid.failure();
@@ -251,6 +253,9 @@ void add_recipe_options(CLI::App& command, QuantizeOptions& o) {
   command.add_option("--target-damping", o.target_damping, "Of the least squares of float_output");
   command.add_option("--equalize", o.equalize,
                      "Strength, 0 to 1, of moving scale between input channels and columns");
+  add_choice(command, "--values", o.values,
+             {quant::ValueType::f32, quant::ValueType::bf16, quant::ValueType::fake_bf16},
+             "Of the calibration pass: bf16 or fake_bf16 as published pipelines compute");
   add_count(command, "--descent", o.descent, 0, 100, "Passes of coordinate descent after GPTQ");
 }
 
