@@ -32,12 +32,15 @@ struct LayerLog {
 struct QuantizedLayer {
   QuantizedMatrix matrix;
   InputTransform input;
+  std::vector<float> output_divisors = {};  // LinearLayer::output_divisors()
 };
 
 struct QuantizedBlock {
   std::array<QuantizedLayer, kLinears.size()> layers;
   std::vector<float> input_norm, post_attention_norm;  // where equalisation changed them, else empty
   std::vector<LayerLog> log;
+  double pass_seconds = 0.0;    // of calibration passes, second moments left out
+  double moment_seconds = 0.0;  // of second moments (Hessians)
 
   QuantizedLayer& layer(Linear linear) { return layers[static_cast<std::size_t>(linear)]; }
   const QuantizedLayer& layer(Linear linear) const { return layers[static_cast<std::size_t>(linear)]; }

@@ -46,8 +46,8 @@ Recipe best_recipe(Format format, bool quantize_activations) {
   recipe.static_activations = quantize_activations && format == Format::nvfp4;
   recipe.rotations = {128};
   recipe.flow = Flow::group;
-  recipe.target = quantize_activations ? Target::float_output : Target::own_input;
-  recipe.equalize = 1.0;
+  recipe.target = Target::float_output;
+  recipe.equalize = quantize_activations ? 1.0 : 0.5;
   return recipe;
 }
 

@@ -105,7 +105,7 @@ LinearLayer LinearLayer::rounded_to_bf16() const {
   if (weight_.quantized() == nullptr) return *this;
   std::vector<float> values = weight_.to_values();
   round_to_bf16(values.data(), static_cast<std::int64_t>(values.size()));
-  return LinearLayer(Weight::of_values(std::move(values), weight_.rows(), weight_.cols()));
+  return LinearLayer(Weight::of_values(std::move(values), weight_.rows(), weight_.cols()), output_divisors_);
 }
 
 Status LinearLayer::apply(const GroupInput& input, Numerics numerics, float* out) {

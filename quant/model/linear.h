@@ -111,9 +111,12 @@ class GroupInput {
 class LinearLayer {
  public:
   LinearLayer() = default;
-  explicit LinearLayer(Weight weight) : weight_(std::move(weight)) {}
+  explicit LinearLayer(Weight weight, std::vector<float> output_divisors = {})
+      : weight_(std::move(weight)), output_divisors_(std::move(output_divisors)) {}
 
   const Weight& weight() const { return weight_; }
+  /// What equalize() divided the rows by, for comparisons with the model as it was; empty: nothing.
+  const std::vector<float>& output_divisors() const { return output_divisors_; }
   /// A 4-bit layer with its weights decoded, each rounded to bf16; others as they are.
   LinearLayer rounded_to_bf16() const;
   /// out = input * weight^T, tokens x rows. Numerics::blackwell goes through the bit-exact GEMM when both
@@ -124,6 +127,7 @@ class LinearLayer {
   Status apply_blackwell(const GroupInput& input, float* out);
 
   Weight weight_;
+  std::vector<float> output_divisors_;
   std::optional<Gemm> gemm_;  // of the last number of tokens
   std::optional<PackedWeights> packed_;
 };

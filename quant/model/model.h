@@ -22,6 +22,7 @@ struct Block {
   std::array<InputTransform, kGroups.size()> inputs;
 
   LinearLayer& layer(Linear linear) { return linears[static_cast<std::size_t>(linear)]; }
+  const LinearLayer& layer(Linear linear) const { return linears[static_cast<std::size_t>(linear)]; }
   InputTransform& input(Group group) { return inputs[static_cast<std::size_t>(group)]; }
   const InputTransform& input(Group group) const { return inputs[static_cast<std::size_t>(group)]; }
 };

@@ -162,6 +162,9 @@ void print_block(std::int64_t layer, std::int64_t layers, bool resumed, const qu
                      log.name, log.rotation, log.report.relative_error, log.output_error, log.report.damping,
                      log.report.attempts, log.seconds));
   }
+  if (block.pass_seconds > 0.0)
+    note(fmt::format("block {}/{}: calibration passes {:.1f} s, second moments {:.1f} s\n", layer + 1, layers,
+                     block.pass_seconds, block.moment_seconds));
 }
 
 Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& context) {
@@ -181,6 +184,7 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
 
   const auto start = std::chrono::steady_clock::now();
   Json layers = Json::array();
+  double pass_seconds = 0.0, moment_seconds = 0.0;
   std::unique_ptr<Progress> progress;
   std::int64_t shown = -1;
   std::int64_t done_before = 0;
@@ -200,6 +204,8 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
     progress.reset();
     if (!speaks) return;
     for (const quant::LayerLog& log : block.log) layers.push_back(to_json(log));
+    pass_seconds += block.pass_seconds;
+    moment_seconds += block.moment_seconds;
     print_block(layer, count, resumed, block);
   };
   events.should_stop = [] { return interrupted != 0; };
@@ -216,6 +222,8 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
                    {"blocks_resumed", outcome->blocks_resumed},
                    {"recipe", Json::parse(to_json_text(job.recipe))},
                    {"seconds", seconds},
+                   {"pass_seconds", pass_seconds},
+                   {"moment_seconds", moment_seconds},
                    {"layers", layers}});
   } else if (outcome->complete) {
     fmt::print("{} written in {:.1f} s\n", o.out, seconds);
