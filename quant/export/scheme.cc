@@ -290,7 +290,8 @@ Result<Block> read_stored_block(const Checkpoint& checkpoint, const StoredScheme
               module_path(layer, linear)};
     }
     block->input(group) = stored->input;
-    block->layer(linear) = LinearLayer(Weight::of_quantized(std::move(stored->matrix)));
+    block->layer(linear) =
+        LinearLayer(Weight::of_quantized(std::move(stored->matrix)), std::move(stored->output_divisors));
   }
   return block;
 }

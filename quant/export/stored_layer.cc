@@ -13,9 +13,9 @@ namespace {
 
 constexpr float kNvfp4Full = 2688.0f;  // 6 * 448: tensor scale = amax / 2688
 
-std::vector<std::uint8_t> bytes_of(float value) {
-  std::vector<std::uint8_t> bytes(sizeof(float));
-  std::memcpy(bytes.data(), &value, sizeof(float));
+std::vector<std::uint8_t> bytes_of(std::span<const float> values) {
+  std::vector<std::uint8_t> bytes(values.size_bytes());
+  std::memcpy(bytes.data(), values.data(), bytes.size());
   return bytes;
 }
 
@@ -50,6 +50,17 @@ class LayerReader {
     if (!(value > 0.0f) || !std::isfinite(value))
       return {Error::kBadFile, "expected a positive finite scale", where + ": " + std::to_string(value)};
     return value;
+  }
+
+  /// One positive, finite value a row.
+  Result<std::vector<float>> read_rows(const char* suffix) const {
+    const Result<Tensor> tensor = checkpoint_.find_finite(name(suffix), {shape_.rows});
+    if (!tensor) return tensor.failure();
+    Result<std::vector<float>> values = tensor_to_f32(*tensor);
+    if (!values) return values;
+    for (const float v : *values)
+      if (!(v > 0.0f)) return {Error::kBadFile, "expected positive values", in_quotes(name(suffix))};
+    return values;
   }
 
   Result<Tensor> find(const char* suffix, const std::vector<std::int64_t>& shape) const {
@@ -93,6 +104,11 @@ Status read_fourge(const LayerReader& reader, QuantizedLayer& out) {
     const Result<float> encode = reader.read_scalar("input_encode_scale");
     if (!encode) return encode.failure();
     out.input.encode = *encode;
+  }
+  if (reader.has("output_divisors")) {
+    Result<std::vector<float>> divisors = reader.read_rows("output_divisors");
+    if (!divisors) return divisors.failure();
+    out.output_divisors = std::move(*divisors);
   }
   return {};
 }
@@ -181,7 +197,7 @@ class LayerWriter {
     return writer_.add_owned(module_ + "." + suffix, dtype, std::move(shape), std::move(bytes));
   }
   Status add_scalar(const char* suffix, float value, std::vector<std::int64_t> shape = {1}) {
-    return add(suffix, DType::f32, std::move(shape), bytes_of(value));
+    return add(suffix, DType::f32, std::move(shape), bytes_of(std::span(&value, 1)));
   }
   const QuantizedLayer& layer() const { return layer_; }
   Failure refusal(const char* reason) const { return {Error::kUnsupportedFormat, reason, module_}; }
@@ -205,8 +221,10 @@ Status add_fourge(LayerWriter writer) {
     return added;
   if (layer.input.amax > 0.0f)
     if (Status added = writer.add_scalar("input_amax", layer.input.amax); !added) return added;
-  if (layer.input.encode != 1.0f) return writer.add_scalar("input_encode_scale", layer.input.encode);
-  return {};
+  if (layer.input.encode != 1.0f)
+    if (Status added = writer.add_scalar("input_encode_scale", layer.input.encode); !added) return added;
+  if (layer.output_divisors.empty()) return {};
+  return writer.add("output_divisors", DType::f32, {layer.matrix.rows}, bytes_of(layer.output_divisors));
 }
 
 std::vector<std::uint8_t> rotation_matrix_bf16(std::int64_t rotation, std::int64_t order) {

@@ -11,6 +11,7 @@
 #include "quant/gptq/shared_gptq.h"
 #include "quant/hadamard.h"
 #include "quant/model/load.h"
+#include "quant/model/vector_kernels.h"
 #include "quant/quantize.h"
 #include "quant/text.h"
 
@@ -23,11 +24,13 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Result<std::vector<float>> rotated_weights(const Weight& weight, std::int64_t rotation) {
+Result<std::vector<float>> rotated_weights(const Weight& weight, std::int64_t rotation,
+                                           ValueType type = ValueType::f32) {
   std::vector<float> values = weight.to_values();
   if (rotation > 1) {
     if (Status done = hadamard_blocks(values, rotation); !done) return done.failure();
   }
+  if (type == ValueType::fake_bf16) round_to_bf16(values.data(), static_cast<std::int64_t>(values.size()));
   return values;
 }
 
@@ -71,10 +74,12 @@ class GroupFlow {
   Status quantize(Group group, const GroupInputs& inputs, QuantizedBlock& out) {
     Result<InputTransform> transform = choose_transform(group, inputs);
     if (!transform) return transform.failure();
+    const auto before = std::chrono::steady_clock::now();
     const Result<GroupMoments> moments = measure(inputs, *transform, recipe_.target, 1, false);
     if (!moments) return moments.failure();
     const Result<GroupMoments> sample = trial_moments(inputs, *transform);
     if (!sample) return sample.failure();
+    out.moment_seconds += seconds_since(before);
     for (const Linear linear : linears_of(group)) {
       const auto start = std::chrono::steady_clock::now();
       LayerLog log{.name = module_path(layer_, linear),
@@ -86,7 +91,7 @@ class GroupFlow {
       if (!result) return in_module(result.failure(), log.name);
       log.report = result->report;
       log.seconds = seconds_since(start);
-      out.layer(linear) = {result->matrix, *transform};
+      out.layer(linear) = {result->matrix, *transform, {}};
       out.log.push_back(std::move(log));
     }
     return {};
@@ -194,11 +199,18 @@ Block block_of(const Block& source, const QuantizedBlock& quantized) {
   Block block = source;
   for (const Linear linear : kLinears) {
     const QuantizedLayer& layer = quantized.layer(linear);
-    block.layer(linear) = LinearLayer(Weight::of_quantized(layer.matrix));
+    block.layer(linear) = LinearLayer(Weight::of_quantized(layer.matrix), layer.output_divisors);
     block.input(group_of(linear)) = layer.input;
   }
   if (!quantized.input_norm.empty()) block.input_norm = quantized.input_norm;
   if (!quantized.post_attention_norm.empty()) block.post_attention_norm = quantized.post_attention_norm;
+  return block;
+}
+
+Block BlockQuantizer::passing_block(const Block& source, const QuantizedBlock& quantized) const {
+  Block block = block_of(source, quantized);
+  if (recipe_.values == ValueType::fake_bf16)
+    for (const Linear linear : kLinears) block.layer(linear) = block.layer(linear).rounded_to_bf16();
   return block;
 }
 
@@ -282,6 +294,8 @@ Result<QuantizedBlock> BlockQuantizer::quantize_next(const BlockProgress& progre
   if (recipe_.equalize != 0.0) {
     quantized->input_norm = source->input_norm;
     quantized->post_attention_norm = source->post_attention_norm;
+    for (const Linear linear : kLinears)
+      quantized->layer(linear).output_divisors = source->layer(linear).output_divisors();
   }
   ++next_;
   return quantized;
@@ -290,7 +304,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_next(const BlockProgress& progre
 Status BlockQuantizer::skip_next(const QuantizedBlock& done) {
   Result<Block> source = read_source();
   if (!source) return source.failure();
-  Block block = block_of(*source, done);
+  Block block = passing_block(*source, done);
   if (Status passed =
           pass(quantized_stream_, [&](BlockState& s) { return forward_block(block, context(), s); });
       !passed)
@@ -316,11 +330,11 @@ Result<QuantizedBlock> BlockQuantizer::quantize_without_calibration(const Block&
     const auto start = std::chrono::steady_clock::now();
     const Weight& weight = source.linears[static_cast<std::size_t>(linear)].weight();
     const std::string module = module_path(next_, linear);
-    const Result<std::vector<float>> values = rotated_weights(weight, rotation);
+    const Result<std::vector<float>> values = rotated_weights(weight, rotation, recipe_.values);
     if (!values) return in_module(values.failure(), module);
     Result<GptqResult> result = round_to_nearest(*values, weight.rows(), weight.cols(), recipe_.weights);
     if (!result) return in_module(result.failure(), module);
-    out.layer(linear) = {std::move(result->matrix), transform_of(recipe_, rotation)};
+    out.layer(linear) = {std::move(result->matrix), transform_of(recipe_, rotation), {}};
     out.log.push_back({.name = module, .report = {}, .rotation = rotation, .seconds = seconds_since(start)});
   }
   return out;
@@ -330,6 +344,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
   const ModelConfig& config = checkpoint_->config();
   const std::int64_t rotation = recipe_.rotations.front();
   const bool needs_hessian = recipe_.method == Method::gptq;
+  QuantizedBlock out;
   std::vector<Gram> grams;
   std::array<float, kGroups.size()> amax{};
   for (const Group group : kGroups) grams.emplace_back(needs_hessian ? input_width(config, group) : 0);
@@ -338,7 +353,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
   Block rotated = source;
   for (const Linear linear : kLinears) {
     const Weight& weight = source.layer(linear).weight();
-    Result<std::vector<float>> values = rotated_weights(weight, rotation);
+    Result<std::vector<float>> values = rotated_weights(weight, rotation, recipe_.values);
     if (!values) return in_module(values.failure(), module_path(next_, linear));
     rotated.layer(linear) = LinearLayer(Weight::of_values(std::move(*values), weight.rows(), weight.cols()));
   }
@@ -346,7 +361,9 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
   ForwardContext measuring = context();
   measuring.hook = [&](Group group, const BlockState& state) -> Status {
     const auto g = static_cast<std::size_t>(group);
+    const auto start = std::chrono::steady_clock::now();
     if (needs_hessian) grams[g].add(state.pending, state.tokens);
+    out.moment_seconds += seconds_since(start);
     if (!recipe_.static_activations) return {};
     const Result<float> largest = rotated_amax({.own = std::span(&state, 1)}, rotation);
     if (!largest) return largest.failure();
@@ -359,15 +376,16 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
   const auto step = [&] {
     if (progress) progress(++done, total);
   };
+  const auto first_pass = std::chrono::steady_clock::now();
   const Status measured = pass(quantized_stream_, [&](const BlockState& state) {
     BlockState copy = state;
     step();
     return forward_block(rotated, measuring, copy);
   });
   if (!measured) return measured.failure();
+  out.pass_seconds = seconds_since(first_pass) - out.moment_seconds;
   ranks_->largest(amax);
 
-  QuantizedBlock out;
   for (const Group group : kGroups) {
     const auto g = static_cast<std::size_t>(group);
     ranks_->sum(grams[g].coarse());
@@ -386,7 +404,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
           needs_hessian ? shared_gptq(values, weight.rows(), weight.cols(), hessian, recipe_.weights, *ranks_)
                         : round_to_nearest(values, weight.rows(), weight.cols(), recipe_.weights);
       if (!result) return in_module(result.failure(), module_path(next_, linear));
-      out.layer(linear) = {std::move(result->matrix), transform};
+      out.layer(linear) = {std::move(result->matrix), transform, {}};
       out.log.push_back({.name = module_path(next_, linear),
                          .report = result->report,
                          .rotation = rotation,
@@ -395,12 +413,14 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
     }
   }
 
-  Block block = block_of(source, out);
+  Block block = passing_block(source, out);
+  const auto second_pass = std::chrono::steady_clock::now();
   const Status passed = pass(quantized_stream_, [&](BlockState& state) {
     step();
     return forward_block(block, context(), state);
   });
   if (!passed) return passed.failure();
+  out.pass_seconds += seconds_since(second_pass);
   return out;
 }
 
@@ -426,6 +446,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_group(Block& source, const Bl
       block.layer(linear) = LinearLayer(Weight::of_quantized(out.layer(linear).matrix));
       block.input(group) = out.layer(linear).input;
     }
+    const auto before = std::chrono::steady_clock::now();
     if (Status passed =
             pass(quantized_stream_, [&](BlockState& s) { return advance(block, context(), group, s); });
         !passed)
@@ -434,6 +455,7 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_group(Block& source, const Bl
             pass(float_stream_, [&](BlockState& s) { return advance(source, context(), group, s); });
         !passed)
       return passed.failure();
+    out.pass_seconds += seconds_since(before);
     if (progress) progress(static_cast<std::int64_t>(group) + 1, total);
   }
   return out;

@@ -32,12 +32,15 @@ struct LayerLog {
 struct QuantizedLayer {
   QuantizedMatrix matrix;
   InputTransform input;
+  std::vector<float> output_divisors = {};  // LinearLayer::output_divisors()
 };
 
 struct QuantizedBlock {
   std::array<QuantizedLayer, kLinears.size()> layers;
   std::vector<float> input_norm, post_attention_norm;  // where equalisation changed them, else empty
   std::vector<LayerLog> log;
+  double pass_seconds = 0.0;    // of calibration passes, second moments left out
+  double moment_seconds = 0.0;  // of second moments (Hessians)
 
   QuantizedLayer& layer(Linear linear) { return layers[static_cast<std::size_t>(linear)]; }
   const QuantizedLayer& layer(Linear linear) const { return layers[static_cast<std::size_t>(linear)]; }
@@ -78,7 +81,11 @@ class BlockQuantizer {
   /// Every sequence of this rank takes a step; fails on all ranks when it fails on one.
   Status pass(std::vector<BlockState>& states, const std::function<Status(BlockState&)>& step);
   bool keeps_float_stream() const { return moves_weights(recipe_.target); }
-  ForwardContext context() const { return {&checkpoint_->config(), &rope_}; }
+  ForwardContext context() const {
+    return {&checkpoint_->config(), &rope_, Numerics::fast, recipe_.values, {}};
+  }
+  /// block_of() as it computes in the recipe's values.
+  Block passing_block(const Block& source, const QuantizedBlock& quantized) const;
 
   const Checkpoint* checkpoint_ = nullptr;
   Recipe recipe_;

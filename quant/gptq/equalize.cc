@@ -14,9 +14,10 @@ constexpr double kLargestFactor = 64.0;  // of a channel over the group's middle
 struct Matrix {
   std::vector<float> values;
   std::int64_t rows = 0, cols = 0;
+  std::vector<float> divisors = {};  // of the rows
 
   static Matrix of(const LinearLayer& layer) {
-    return {layer.weight().to_values(), layer.weight().rows(), layer.weight().cols()};
+    return {layer.weight().to_values(), layer.weight().rows(), layer.weight().cols(), {}};
   }
   void add_column_squares(std::vector<double>& squares) const {
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -29,6 +30,7 @@ struct Matrix {
       values[i] = static_cast<float>(static_cast<double>(values[i]) * factors[i % factors.size()]);
   }
   void divide_rows(const std::vector<double>& factors) {
+    divisors.assign(factors.begin(), factors.end());
     const auto width = static_cast<std::size_t>(cols);
     for (std::size_t i = 0; i < values.size(); ++i)
       values[i] = static_cast<float>(static_cast<double>(values[i]) / factors[i / width]);
@@ -72,7 +74,8 @@ class Equalizer {
     matrix(Linear::down).multiply_columns(factors);
     for (const Linear linear : kLinears) {
       Matrix& m = matrix(linear);
-      block_.layer(linear) = LinearLayer(Weight::of_values(std::move(m.values), m.rows, m.cols));
+      block_.layer(linear) =
+          LinearLayer(Weight::of_values(std::move(m.values), m.rows, m.cols), std::move(m.divisors));
     }
   }
 

@@ -20,7 +20,8 @@ using ChannelMoments = std::array<std::vector<double>, kGroups.size()>;
 ///   qkv, gate_up   the gains of the norm before, rounded to bf16 (s is what the rounding gives)
 ///   o              rows of v, one s for all heads that share a key-value head
 ///   down           rows of up
-/// The block computes the same function but for rounding. Its seven weights become values of its own.
+/// The block computes the same function but for rounding. Its seven weights become values of its own; v and
+/// up know their divisors.
 void equalize(const ModelConfig& config, const ChannelMoments& moments, double strength, Block& block);
 
 }  // namespace fourge::quant

@@ -46,8 +46,8 @@ Recipe best_recipe(Format format, bool quantize_activations) {
   recipe.static_activations = quantize_activations && format == Format::nvfp4;
   recipe.rotations = {128};
   recipe.flow = Flow::group;
-  recipe.target = quantize_activations ? Target::float_output : Target::own_input;
-  recipe.equalize = 1.0;
+  recipe.target = Target::float_output;
+  recipe.equalize = quantize_activations ? 1.0 : 0.5;
   return recipe;
 }
 
@@ -109,6 +109,8 @@ Status check(const Recipe& recipe) {
   if (gptq && recipe.flow == Flow::block &&
       (recipe.target != Target::own_input || recipe.rotations.size() > 1 || recipe.tune_encode))
     return refuse("targets, the choice of a rotation and tuned scales need flow group", "flow block");
+  if (recipe.values != ValueType::f32 && recipe.flow != Flow::block)
+    return refuse("flow group measures in f32: values of another type need flow block", "values");
   if (recipe.target == Target::quantized_input && !recipe.quantize_activations)
     return refuse("without 4-bit activations there is no quantised input", "target quantized_input");
   if (recipe.tune_encode && !(recipe.quantize_activations && recipe.format() != Format::nvfp4 &&
@@ -145,6 +147,7 @@ std::string to_json_text(const Recipe& recipe) {
       {"target", name_of(recipe.target)},
       {"target_damping", recipe.target_damping},
       {"equalize", recipe.equalize},
+      {"values", name_of(recipe.values)},
   };
   return json.dump();
 }

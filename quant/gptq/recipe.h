@@ -8,6 +8,7 @@
 
 #include "fourge/error.h"
 #include "fourge/gptq.h"
+#include "quant/model/linear.h"
 
 namespace fourge::quant {
 
@@ -58,8 +59,9 @@ struct Recipe {
   std::vector<std::int64_t> rotations = {1};  // orders to choose from per group by measured error; 1: none
   Flow flow = Flow::block;
   Target target = Target::own_input;
-  double target_damping = 0.01;  // float_output: of the least squares
-  double equalize = 0.0;         // strength of equalize() before the block is quantised; 0: none, 1: all
+  double target_damping = 0.01;       // float_output: of the least squares
+  double equalize = 0.0;              // strength of equalize() before the block is quantised; 0: none, 1: all
+  ValueType values = ValueType::f32;  // of the calibration pass
 
   Format format() const { return weights.format; }
   /// Whether anything has to be measured on calibration text.

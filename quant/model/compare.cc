@@ -19,16 +19,50 @@ struct Ratio {
   double value() const { return norm > 0.0 ? error / norm : 0.0; }
 };
 
-Result<std::vector<float>> output_of(Block& block, Linear linear, const BlockState& state,
-                                     Numerics numerics) {
-  const auto cols = static_cast<std::int64_t>(state.pending.size()) / state.tokens;
-  const Result<GroupInput> input = GroupInput::of(state.pending, state.tokens, cols,
-                                                  block.input(group_of(linear)), numerics == Numerics::fast);
+/// Every row of x, times factors; none: unchanged.
+void multiply_rows(std::span<const float> factors, std::vector<float>& x) {
+  if (factors.empty()) return;
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] *= factors[i % factors.size()];
+}
+
+/// tokens x rows. Where equalize() divided the layer's rows, it multiplies them again.
+Result<std::vector<float>> output_of(Block& block, Linear linear, std::span<const float> x,
+                                     std::int64_t tokens, Numerics numerics) {
+  const auto cols = static_cast<std::int64_t>(x.size()) / tokens;
+  const Result<GroupInput> input =
+      GroupInput::of(x, tokens, cols, block.input(group_of(linear)), numerics == Numerics::fast);
   if (!input) return input.failure();
-  std::vector<float> out(static_cast<std::size_t>(state.tokens * block.layer(linear).weight().rows()));
-  if (Status applied = block.layer(linear).apply(*input, numerics, out.data()); !applied)
-    return applied.failure();
+  LinearLayer& layer = block.layer(linear);
+  std::vector<float> out(static_cast<std::size_t>(tokens * layer.weight().rows()));
+  if (Status applied = layer.apply(*input, numerics, out.data()); !applied) return applied.failure();
+  multiply_rows(layer.output_divisors(), out);
   return out;
+}
+
+std::vector<float> ratio_of_gains(const std::vector<float>& quantized, const std::vector<float>& reference) {
+  std::vector<float> ratio(reference.size(), 1.0f);
+  for (std::size_t j = 0; j < ratio.size(); ++j)
+    if (reference[j] != 0.0f) ratio[j] = quantized[j] / reference[j];
+  return ratio;
+}
+
+/// What the reference's inputs of a group have to be multiplied by to be the quantised block's: equalize()
+/// moved scale between channels and columns.
+std::vector<float> input_factors(const ModelConfig& config, const Block& reference, const Block& quantized,
+                                 Group group) {
+  if (group == Group::qkv) return ratio_of_gains(quantized.input_norm, reference.input_norm);
+  if (group == Group::gate_up)
+    return ratio_of_gains(quantized.post_attention_norm, reference.post_attention_norm);
+  const Linear maker = group == Group::o ? Linear::v : Linear::up;
+  const std::vector<float>& divisors = quantized.layer(maker).output_divisors();
+  if (divisors.empty()) return {};
+  std::vector<float> factors;
+  const std::int64_t copies = group == Group::o ? config.heads / config.kv_heads : 1;
+  const std::int64_t width = group == Group::o ? config.head_dim : static_cast<std::int64_t>(divisors.size());
+  for (auto at = divisors.begin(); at != divisors.end(); at += width)
+    for (std::int64_t copy = 0; copy < copies; ++copy)
+      for (auto d = at; d != at + width; ++d) factors.push_back(1.0f / *d);
+  return factors;
 }
 
 class Comparison {
@@ -71,11 +105,14 @@ class Comparison {
 
  private:
   Status add_group(std::size_t b, Group group, const BlockState& state) {
+    std::vector<float> x = state.pending;
+    multiply_rows(input_factors(reference_.config, reference_.blocks[b], quantized_.blocks[b], group), x);
     for (const Linear linear : linears_of(group)) {
-      const Result<std::vector<float>> y = output_of(reference_.blocks[b], linear, state, Numerics::fast);
+      const Result<std::vector<float>> y =
+          output_of(reference_.blocks[b], linear, state.pending, state.tokens, Numerics::fast);
       if (!y) return y.failure();
       const Result<std::vector<float>> yq =
-          output_of(quantized_.blocks[b], linear, state, quantized_.numerics);
+          output_of(quantized_.blocks[b], linear, x, state.tokens, quantized_.numerics);
       if (!yq) return yq.failure();
       layers_[b * kLinears.size() + static_cast<std::size_t>(linear)].add(*y, *yq);
     }

@@ -14,7 +14,8 @@ namespace fourge::quant {
 
 struct LayerDifference {
   std::string name;           // "model.layers.0.self_attn.q_proj"
-  double output_error = 0.0;  // ||y - yq||^2 / ||y||^2; y = W x, yq the 4-bit layer's output from the same x
+  double output_error = 0.0;  // ||y - yq||^2 / ||y||^2; y = W x, yq the 4-bit layer's output from the same x,
+                              // equalisation undone
 };
 
 struct ModelDifference {

@@ -88,7 +88,7 @@ void attend_rows(const ForwardContext& context, const AttentionInput& in, std::i
     float* row = scores + i * keys;
     const std::int64_t visible = first + i + 1;
     softmax(row, factor, visible);
-    if (context.values == ValueType::bf16) round_to_bf16(row, visible);
+    if (context.values != ValueType::f32) round_to_bf16(row, visible);
     std::fill(row + visible, row + keys, 0.0f);
   }
   multiply({scores, keys, 1}, StridedSource(v, kv_stride, 1),
@@ -122,7 +122,7 @@ Status run_group(Block& block, const ForwardContext& context, Group group, const
   const auto cols = static_cast<std::int64_t>(state.pending.size()) / state.tokens;
   const bool keep_values = context.numerics == Numerics::fast;
   const Result<GroupInput> input =
-      GroupInput::of(state.pending, state.tokens, cols, block.input(group), keep_values);
+      GroupInput::of(state.pending, state.tokens, cols, block.input(group), keep_values, context.values);
   if (!input) return input.failure();
   std::size_t i = 0;
   for (const Linear linear : linears_of(group)) {

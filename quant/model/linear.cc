@@ -1,6 +1,7 @@
 #include "quant/model/linear.h"
 
 #include "quant/hadamard.h"
+#include "quant/model/vector_kernels.h"
 #include "quant/quantize.h"
 
 namespace fourge::quant {
@@ -64,7 +65,7 @@ LinearShape shape_of(const ModelConfig& config, Linear linear) {
 }
 
 Result<GroupInput> GroupInput::of(std::span<const float> x, std::int64_t tokens, std::int64_t cols,
-                                  const InputTransform& transform, bool keep_values) {
+                                  const InputTransform& transform, bool keep_values, ValueType type) {
   GroupInput input;
   input.tokens_ = tokens;
   input.cols_ = cols;
@@ -73,6 +74,10 @@ Result<GroupInput> GroupInput::of(std::span<const float> x, std::int64_t tokens,
     if (Status rotated = hadamard_blocks(input.values_, transform.rotation); !rotated)
       return rotated.failure();
   }
+  const auto round_values = [&input] {
+    round_to_bf16(input.values_.data(), static_cast<std::int64_t>(input.values_.size()));
+  };
+  if (type == ValueType::fake_bf16) round_values();
   if (!transform.quantized) return input;
 
   const LaneScaling scaling{.format = transform.format,
@@ -88,7 +93,19 @@ Result<GroupInput> GroupInput::of(std::span<const float> x, std::int64_t tokens,
     unscaled.tensor_scale = {};
     if (Status decoded = dequantize(unscaled, input.values_); !decoded) return decoded.failure();
   }
+  if (type == ValueType::fake_bf16) {
+    for (float& v : input.values_) v *= input.output_scale_;
+    round_values();
+    input.output_scale_ = 1.0f;
+  }
   return input;
+}
+
+LinearLayer LinearLayer::rounded_to_bf16() const {
+  if (weight_.quantized() == nullptr) return *this;
+  std::vector<float> values = weight_.to_values();
+  round_to_bf16(values.data(), static_cast<std::int64_t>(values.size()));
+  return LinearLayer(Weight::of_values(std::move(values), weight_.rows(), weight_.cols()), output_divisors_);
 }
 
 Status LinearLayer::apply(const GroupInput& input, Numerics numerics, float* out) {

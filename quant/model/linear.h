@@ -53,6 +53,26 @@ struct LinearShape {
 };
 LinearShape shape_of(const ModelConfig& config, Linear linear);
 
+/// What values between operations are rounded to.
+enum class ValueType : std::uint8_t {
+  f32,
+  bf16,       // everywhere that transformers' bf16 models on a GPU round: norms, products, RoPE's two terms,
+              // probabilities, both factors of SwiGLU, the residual stream, logits
+  fake_bf16,  // bf16, and rotated inputs, rotated weights, dequantised inputs and weights too: what fake
+              // quantisation of a bf16 model computes (FP-Quant)
+};
+constexpr const char* name_of(ValueType type) {
+  switch (type) {
+    case ValueType::f32:
+      return "f32";
+    case ValueType::bf16:
+      return "bf16";
+    case ValueType::fake_bf16:
+      return "fake_bf16";
+  }
+  return "";
+}
+
 /// What happens to a group's input before its products.
 struct InputTransform {
   std::int64_t rotation = 1;  // order of the Hadamard blocks; 1: none
@@ -70,7 +90,8 @@ class GroupInput {
  public:
   /// x: tokens x cols. The quantised form keeps decoded values too when `keep_values`.
   static Result<GroupInput> of(std::span<const float> x, std::int64_t tokens, std::int64_t cols,
-                               const InputTransform& transform, bool keep_values);
+                               const InputTransform& transform, bool keep_values,
+                               ValueType type = ValueType::f32);
 
   std::int64_t tokens() const { return tokens_; }
   std::int64_t cols() const { return cols_; }
@@ -90,9 +111,14 @@ class GroupInput {
 class LinearLayer {
  public:
   LinearLayer() = default;
-  explicit LinearLayer(Weight weight) : weight_(std::move(weight)) {}
+  explicit LinearLayer(Weight weight, std::vector<float> output_divisors = {})
+      : weight_(std::move(weight)), output_divisors_(std::move(output_divisors)) {}
 
   const Weight& weight() const { return weight_; }
+  /// What equalize() divided the rows by, for comparisons with the model as it was; empty: nothing.
+  const std::vector<float>& output_divisors() const { return output_divisors_; }
+  /// A 4-bit layer with its weights decoded, each rounded to bf16; others as they are.
+  LinearLayer rounded_to_bf16() const;
   /// out = input * weight^T, tokens x rows. Numerics::blackwell goes through the bit-exact GEMM when both
   /// sides are 4-bit of one format, and is refused otherwise.
   Status apply(const GroupInput& input, Numerics numerics, float* out);
@@ -101,6 +127,7 @@ class LinearLayer {
   Status apply_blackwell(const GroupInput& input, float* out);
 
   Weight weight_;
+  std::vector<float> output_divisors_;
   std::optional<Gemm> gemm_;  // of the last number of tokens
   std::optional<PackedWeights> packed_;
 };

@@ -22,6 +22,7 @@ struct Block {
   std::array<InputTransform, kGroups.size()> inputs;
 
   LinearLayer& layer(Linear linear) { return linears[static_cast<std::size_t>(linear)]; }
+  const LinearLayer& layer(Linear linear) const { return linears[static_cast<std::size_t>(linear)]; }
   InputTransform& input(Group group) { return inputs[static_cast<std::size_t>(group)]; }
   const InputTransform& input(Group group) const { return inputs[static_cast<std::size_t>(group)]; }
 };
@@ -58,14 +59,6 @@ struct BlockState {
 
 /// Sees the pending input of every group, in the order qkv, o, gate_up, down.
 using InputHook = std::function<Status(Group group, const BlockState& state)>;
-
-/// What values between operations are rounded to.
-enum class ValueType : std::uint8_t {
-  f32,
-  bf16,  // everywhere that transformers' bf16 models on a GPU round: norms, products, RoPE's two terms,
-         // probabilities, both factors of SwiGLU, the residual stream, logits
-};
-constexpr const char* name_of(ValueType type) { return type == ValueType::f32 ? "f32" : "bf16"; }
 
 /// Everything of a pass that is neither block nor sequence.
 struct ForwardContext {

@@ -37,6 +37,8 @@ class Anchors(unittest.TestCase):
         self.assertGreater(row["bits"], results["float"]["bits"])
         self.assertLess(row["bits"], results["float"]["bits"] + 1.0)
         self.assertAlmostEqual(row["blackwell_bits"], row["bits"], places=6)  # powers of two: the sums are exact
+        self.assertEqual(row["bf16_values"], "bf16")
+        self.assertLess(abs(row["bf16_bits"] - row["bits"]), 0.1)
         self.assertEqual(len(row["layers"]), 42)
         self.assertEqual(sum(row["scales"].values()), 6 * (2 * 256 * 256 + 2 * 128 * 256 + 3 * 768 * 256) // 32)
         self.assertEqual(list((self.folder / "work" / "nano").iterdir()), [])  # the 4-bit folder is gone

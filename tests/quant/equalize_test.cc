@@ -73,6 +73,9 @@ TEST_P(Equalization, KeepsTheFunctionAndReachesTheLeastProduct) {
   equalize(config_, moments, 1.0, moved.blocks[0]);
   const std::vector<float> a = *plain.forward(sequences_[0]), b = *moved.forward(sequences_[0]);
   for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-4f) << i;
+  const Result<ModelDifference> same = compare_models(plain, moved, sequences_[0], 40);
+  ASSERT_TRUE(same.ok()) << same.failure().message();
+  for (const LayerDifference& layer : same->layers) EXPECT_LT(layer.output_error, 1e-9) << layer.name;
 
   // down: (sum x^2 / s^2) (sum w^2 s^2) is the square of sum x w, before it was more.
   const auto squares = [](const LinearLayer& layer) {
@@ -116,6 +119,13 @@ TEST_P(Equalization, StoredModelsKeepItsGainsAndAResumedRunItsBytes) {
   const LanguageModel stored = load("whole"), source = load("model");
   EXPECT_NE(stored.blocks[0].input_norm, source.blocks[0].input_norm);
   EXPECT_EQ(stored.blocks[0].q_norm, source.blocks[0].q_norm);
+  EXPECT_EQ(stored.blocks[0].layer(Linear::v).output_divisors().size(),
+            static_cast<std::size_t>(config_.kv_width()));
+  EXPECT_TRUE(stored.blocks[0].layer(Linear::q).output_divisors().empty());
+  LanguageModel float_model = load("model"), quantized = load("whole");
+  const Result<ModelDifference> errors = compare_models(float_model, quantized, sequences_[0], 40);
+  ASSERT_TRUE(errors.ok()) << errors.failure().message();
+  for (const LayerDifference& layer : errors->layers) EXPECT_LT(layer.output_error, 0.3) << layer.name;
   Recipe plain = recipe;
   plain.equalize = 0.0;
   ASSERT_TRUE(quantize(plain, "plain").ok());

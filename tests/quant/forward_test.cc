@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <numbers>
+#include <random>
 
 #include "fourge/rounding.h"
+#include "quant/hadamard.h"
 #include "quant/model/evaluate.h"
 #include "quant/model/load.h"
 #include "quant/model/vector_kernels.h"
@@ -212,6 +214,40 @@ TEST(ForwardPass, Bf16ValuesRoundLikeTheFormatAndStayNear) {
   }
   EXPECT_LT(error, 4e-4 * norm);  // some ten roundings of at most 2^-9
   EXPECT_GT(error, 1e-7 * norm);
+}
+
+TEST(ForwardPass, FakeBf16RoundsEveryOperand) {
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(std::size_t{4} * 128);
+  for (float& v : x) v = normal(random);
+  const InputTransform transform{
+      .rotation = 32, .quantized = true, .format = Format::mxfp4, .rule = ScaleRule::shift};
+  const Result<GroupInput> fake = GroupInput::of(x, 4, 128, transform, true, ValueType::fake_bf16);
+  ASSERT_TRUE(fake.ok());
+  EXPECT_EQ(fake->output_scale(), 1.0f);
+
+  const auto round_all = [](std::vector<float>& values) {
+    round_to_bf16(values.data(), static_cast<std::int64_t>(values.size()));
+  };
+  std::vector<float> rotated = x;
+  ASSERT_TRUE(hadamard_blocks(rotated, 32).ok());
+  round_all(rotated);
+  InputTransform plain = transform;
+  plain.rotation = 1;
+  const Result<GroupInput> exact = GroupInput::of(rotated, 4, 128, plain, true);
+  std::vector<float> expected(exact->values().begin(), exact->values().end());
+  for (float& v : expected) v *= exact->output_scale();
+  const std::vector<float> unrounded = expected;
+  round_all(expected);
+  EXPECT_EQ(std::vector<float>(fake->values().begin(), fake->values().end()), expected);
+  EXPECT_NE(expected, unrounded);  // 4/3 is no bf16
+
+  const LinearLayer layer(Weight::of_quantized(*exact->quantized()), {1.0f, 2.0f, 3.0f, 4.0f});
+  const LinearLayer rounded = layer.rounded_to_bf16();
+  EXPECT_EQ(rounded.weight().to_values(), expected);
+  EXPECT_EQ(rounded.weight().quantized(), nullptr);
+  EXPECT_EQ(rounded.output_divisors(), layer.output_divisors());
 }
 
 TEST(ForwardPass, NanoMatchesTransformers) {

@@ -25,6 +25,10 @@ TEST(EvalCommand, RefusesBadInput) {
   expect_refused({"eval", kModel}, "fourge eval: missing option: --text: see fourge eval --help");
   expect_refused({"eval", "--text", "t"}, "fourge eval: missing argument: MODEL_DIR: see fourge eval --help");
   expect_refused({"eval", kModel, "--text", "absent"}, "fourge eval: not found: absent: no such file");
+  expect_refused(
+      {"eval", kModel, "--text", kModel + "/README.md", "--values", "fake_bf16", "--numerics", "blackwell"},
+      "fourge eval: bad argument: --values fake_bf16 with --numerics blackwell: rounded dequantised "
+      "operands are not 4-bit: expected numerics fast");
   expect_refused({"eval", FOURGE_SOURCE_DIR "/docs", "--text", kModel + "/README.md"},
                  "fourge eval: not found: " FOURGE_SOURCE_DIR
                  "/docs/config.json: expected a model folder with a config.json");

@@ -119,6 +119,8 @@ TEST_F(QuantizeCommand, RefusesWhatMeansNothingBeforeWork) {
   refusal(
       {"--recipe", "mr-gptq", "--importance", "diagonal"},
       "importance diagonal with scale rule search: only the scale rule sweep weighs errors by importance");
+  refusal({"--recipe", "best", "--values", "bf16"},
+          "values: flow group measures in f32: values of another type need flow block");
   refusal({"--recipe", "mr-gptq", "--blocks", "0:0", "--rotate", "7"},
           "rotation of order 7: expected powers of two from 1 to 32768");
 }

@@ -4,7 +4,7 @@
     anchors.py --fourge build/release/fourge --models FOLDER --model nano --work FOLDER --results nano.json --out FOLDER
 
 FOLDER of --models holds <model>/, calib.bin, valid.bin and, for the comparison, anchors.json. Every row is quantised,
-evaluated (W4A4: with both numerics and with values rounded to bf16) and its folder deleted; --jobs rows at a time, --threads threads each. A finished
+evaluated (also with values rounded as in the published bf16 runs; W4A4 with both numerics) and its folder deleted; --jobs rows at a time, --threads threads each. A finished
 row is printed at once and written to --results, which is read at the start: rows that it holds are not done again, so
 that a run which was killed, or ended by --seconds, goes on where it was. --render only draws what --results holds.
 Writes <out>/<model>.md, <model>_bits.svg, <model>_layers.svg and <model>_scales.svg. Needs nothing but Python 3.9.
@@ -51,9 +51,11 @@ class Runner:
                   "quantize_seconds": quantized["seconds"], "quantize_mib": mib}
         if "w4a4" in name and not self.options.fast:
             exact = self.evaluate(folder, "--max-bytes", self.options.max_bytes, "--numerics", "blackwell")
-            bf16 = self.evaluate(folder, "--max-bytes", self.options.max_bytes, "--values", "bf16")
-            result.update(blackwell_bits=exact["bits_per_byte"], blackwell_seconds=exact["seconds"],
-                          bf16_bits=bf16["bits_per_byte"])
+            result.update(blackwell_bits=exact["bits_per_byte"], blackwell_seconds=exact["seconds"])
+        if not self.options.fast:
+            values = rows.published_values(name)
+            bf16 = self.evaluate(folder, "--max-bytes", self.options.max_bytes, "--values", values)
+            result.update(bf16_bits=bf16["bits_per_byte"], bf16_values=values)
         compared = self.evaluate(folder, "--max-bytes", self.options.layer_bytes, "--reference", self.model)
         for made, seen in zip(quantized["layers"], compared["layers"]):
             made["output_error"] = seen["output_error"]
@@ -78,7 +80,8 @@ def write(path, results):
 
 
 def wanted(options):
-    table = rows.anchor_rows() + (rows.ablation_rows() if options.ablation else [])
+    table = rows.anchor_rows() + (rows.published_rows() if options.published else [])
+    table += rows.ablation_rows() if options.ablation else []
     only, skip = options.only.split(",") if options.only else [""], options.skip.split(",") if options.skip else []
     return [(name, arguments) for name, arguments in table
             if any(part in name for part in only) and not any(part in name for part in skip)]
@@ -104,12 +107,14 @@ def measure(options, results, anchors):
             line = f"{name} {result['bits']:.5f}"
         else:
             results["rows"][name] = result
-            anchor = f" anchor {anchors[name]:.5f} {result['bits'] - anchors[name]:+.5f}" if name in anchors else ""
+            published = anchors.get(name.removesuffix(rows.PUBLISHED))
+            anchor = f" anchor {published:.5f} {result['bits'] - published:+.5f}" if published else ""
             line = (f"{name} {result['bits']:.5f}{anchor} quantize {result['quantize_seconds']:.1f} s "
                     f"{result['quantize_mib']:.0f} MiB eval {result['eval_seconds']:.1f} s")
             if "blackwell_bits" in result:
-                line += (f" blackwell {result['blackwell_bits']:.5f} {result['blackwell_seconds']:.1f} s"
-                         f" bf16 values {result['bf16_bits']:.5f}")
+                line += f" blackwell {result['blackwell_bits']:.5f} {result['blackwell_seconds']:.1f} s"
+            if "bf16_bits" in result:
+                line += f" {result['bf16_values']} {result['bf16_bits']:.5f}"
         write(options.results, results)
         print(line, flush=True)
 
@@ -119,7 +124,7 @@ def measure(options, results, anchors):
 
 def in_table_order(results):
     """Rows as rows.py lists them, whatever order they ended in."""
-    order = [name for name, _ in rows.anchor_rows() + rows.ablation_rows()]
+    order = [name for name, _ in rows.anchor_rows() + rows.published_rows() + rows.ablation_rows()]
     return {name: results["rows"][name] for name in order if name in results["rows"]}
 
 
@@ -148,6 +153,7 @@ def parse():
     parser.add_argument("--only", default="", help="rows whose name contains one of these, by commas")
     parser.add_argument("--skip", default="", help="no rows whose name contains one of these")
     parser.add_argument("--ablation", action="store_true", help="also the variants of recipe best")
+    parser.add_argument("--published", action="store_true", help="also GPTQ calibrated as the published rows were")
     parser.add_argument("--fast", action="store_true", help="W4A4 with numerics fast and f32 values only")
     parser.add_argument("--keep", action="store_true", help="do not delete quantised folders")
     parser.add_argument("--text", type=pathlib.Path, help="default: valid.bin")

@@ -31,6 +31,20 @@ def anchor_rows():
             for acts in ("w4a4", "w4a16") for fmt in FORMATS for name, arguments in of_format(fmt, acts)]
 
 
+PUBLISHED = "-as-published"
+
+
+def published_rows():
+    """GPTQ calibrated in the arithmetic of FP-Quant, whose bf16 models hold dequantised values."""
+    return [(name + PUBLISHED, [*arguments, "--values", "fake_bf16"])
+            for name, arguments in anchor_rows() if "fpq-gptq" in name]
+
+
+def published_values(name):
+    """--values of an evaluation that computes as the published row did."""
+    return "fake_bf16" if "-fpq-" in name else "bf16"
+
+
 def ablation_rows():
     """One setting of `best` at a time put back to what MR-GPTQ does, and other settings that were tried."""
     changes = {

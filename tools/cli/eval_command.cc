@@ -38,6 +38,18 @@ Result<quant::LanguageModel> load(const quant::Checkpoint& checkpoint) {
   return quant::load_model(checkpoint, *scheme);
 }
 
+Status set_values(quant::LanguageModel& model, const EvalOptions& options) {
+  model.values = options.values;
+  if (options.values != quant::ValueType::fake_bf16) return {};
+  if (options.numerics == Numerics::blackwell) {
+    return {Error::kBadArgument, "rounded dequantised operands are not 4-bit: expected numerics fast",
+            "--values fake_bf16 with --numerics blackwell"};
+  }
+  for (quant::Block& block : model.blocks)
+    for (quant::LinearLayer& layer : block.linears) layer = layer.rounded_to_bf16();
+  return {};
+}
+
 /// Sum of bits of each window: what paired comparisons of two models are made from.
 std::vector<double> bits_of_windows(const quant::Evaluation& evaluation) {
   std::vector<double> bits = evaluation.window_nats;
@@ -68,7 +80,7 @@ Result<Outcome> run(const EvalOptions& options, Context& context) {
   Result<quant::LanguageModel> model = load(*checkpoint);
   if (!model) return model.failure();
   model->numerics = options.numerics;
-  model->values = options.values;
+  if (Status set = set_values(*model, options); !set) return set.failure();
   const std::int64_t window = options.window > 0 ? options.window : model->config.context;
   const Result<std::vector<std::uint32_t>> ids =
       quant::read_tokens(options.text, options.encoding, model->config.vocabulary, options.max_bytes);
@@ -104,8 +116,10 @@ void add_eval_command(CLI::App& app, Context& context) {
             "Tokens a window (default: the model's context)");
   add_choice(*command, "--numerics", options->numerics, {Numerics::fast, Numerics::blackwell},
              "blackwell: every 4-bit product bit for bit as the tensor cores");
-  add_choice(*command, "--values", options->values, {quant::ValueType::f32, quant::ValueType::bf16},
-             "Of values between operations: bf16 rounds as a bf16 model on a GPU does");
+  add_choice(*command, "--values", options->values,
+             {quant::ValueType::f32, quant::ValueType::bf16, quant::ValueType::fake_bf16},
+             "Of values between operations: bf16 rounds as a bf16 model on a GPU does, fake_bf16 rounds "
+             "dequantised operands as well");
   add_choice(*command, "--tokens", options->encoding,
              {quant::TokenEncoding::automatic, quant::TokenEncoding::bytes, quant::TokenEncoding::u16,
               quant::TokenEncoding::u32},

@@ -51,6 +51,7 @@ struct QuantizeOptions {
   double damping = 0.01;
   double target_damping = 0.01;
   double equalize = 0.0;
+  quant::ValueType values = quant::ValueType::f32;
   std::int64_t descent = 0;
   std::int64_t sequences = 128;
   std::int64_t length = 0;
@@ -102,6 +103,7 @@ Result<quant::Recipe> recipe_of(const QuantizeOptions& o, const CLI::App& comman
   if (given("--target")) r.target = o.target;
   if (given("--target-damping")) r.target_damping = o.target_damping;
   if (given("--equalize")) r.equalize = o.equalize;
+  if (given("--values")) r.values = o.values;
   if (given("--static-activations")) r.static_activations = o.static_activations;
   if (given("--tune-encode")) r.tune_encode = o.tune_encode;
   if (Status valid = quant::check(r); !valid) return valid.failure();
@@ -160,6 +162,9 @@ void print_block(std::int64_t layer, std::int64_t layers, bool resumed, const qu
                      log.name, log.rotation, log.report.relative_error, log.output_error, log.report.damping,
                      log.report.attempts, log.seconds));
   }
+  if (block.pass_seconds > 0.0)
+    note(fmt::format("block {}/{}: calibration passes {:.1f} s, second moments {:.1f} s\n", layer + 1, layers,
+                     block.pass_seconds, block.moment_seconds));
 }
 
 Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& context) {
@@ -179,6 +184,7 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
 
   const auto start = std::chrono::steady_clock::now();
   Json layers = Json::array();
+  double pass_seconds = 0.0, moment_seconds = 0.0;
   std::unique_ptr<Progress> progress;
   std::int64_t shown = -1;
   std::int64_t done_before = 0;
@@ -198,6 +204,8 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
     progress.reset();
     if (!speaks) return;
     for (const quant::LayerLog& log : block.log) layers.push_back(to_json(log));
+    pass_seconds += block.pass_seconds;
+    moment_seconds += block.moment_seconds;
     print_block(layer, count, resumed, block);
   };
   events.should_stop = [] { return interrupted != 0; };
@@ -214,6 +222,8 @@ Result<Outcome> run(const QuantizeOptions& o, const CLI::App& command, Context& 
                    {"blocks_resumed", outcome->blocks_resumed},
                    {"recipe", Json::parse(to_json_text(job.recipe))},
                    {"seconds", seconds},
+                   {"pass_seconds", pass_seconds},
+                   {"moment_seconds", moment_seconds},
                    {"layers", layers}});
   } else if (outcome->complete) {
     fmt::print("{} written in {:.1f} s\n", o.out, seconds);
@@ -251,6 +261,9 @@ void add_recipe_options(CLI::App& command, QuantizeOptions& o) {
   command.add_option("--target-damping", o.target_damping, "Of the least squares of float_output");
   command.add_option("--equalize", o.equalize,
                      "Strength, 0 to 1, of moving scale between input channels and columns");
+  add_choice(command, "--values", o.values,
+             {quant::ValueType::f32, quant::ValueType::bf16, quant::ValueType::fake_bf16},
+             "Of the calibration pass: bf16 or fake_bf16 as published pipelines compute");
   add_count(command, "--descent", o.descent, 0, 100, "Passes of coordinate descent after GPTQ");
 }
 
