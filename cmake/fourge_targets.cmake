@@ -13,7 +13,8 @@ endfunction()
 
 # fourge_unity(TARGET): with FOURGE_UNITY_BUILD, files of one folder whose names begin alike in the alphabet are compiled
 # together, so that headers are read and inline functions compiled once for all. Which files meet depends on nothing but
-# their own names. A file that cannot be with others has SKIP_UNITY_BUILD_INCLUSION.
+# their own names. Left alone: files that include themselves for every instruction set (Highway), and those with
+# SKIP_UNITY_BUILD_INCLUSION.
 function(fourge_unity target)
   if(NOT FOURGE_UNITY_BUILD)
     return()
@@ -30,6 +31,11 @@ function(fourge_unity target)
     endif()
     string(MAKE_C_IDENTIFIER "${folder}_${part}" group)
     set_source_files_properties(${source} PROPERTIES UNITY_GROUP ${group})
+    get_filename_component(path ${source} ABSOLUTE)
+    file(STRINGS ${path} includes_itself REGEX "^#define HWY_TARGET_INCLUDE")
+    if(includes_itself)
+      set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
   endforeach()
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
 endfunction()

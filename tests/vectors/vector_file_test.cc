@@ -151,7 +151,7 @@ TEST(VectorFile, HexHoldsEveryOutput) {
   ASSERT_TRUE(write_vectors(set, path).ok());
   std::istringstream text(read_text(path));
   std::string shape;  // digits as 0
-  for (const std::size_t digits : {64, 64, 8, 8, 8, 8}) {
+  for (const std::size_t digits : {64u, 64u, 8u, 8u, 8u, 8u}) {
     shape += (shape.empty() ? "" : "_") + std::string(digits, '0');
   }
   std::size_t output = 0;
