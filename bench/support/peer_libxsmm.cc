@@ -1,6 +1,6 @@
 // libxsmm 1.17 in bf16 with f32 sums and output, as its authors use it for fully connected layers: weights in
-// blocks of 64 columns by 64 of K, two rows of K interleaved, and one generated kernel that sums over all blocks of K.
-// Static only in Debian, so it is linked where it is found when configuring.
+// blocks of 64 columns by 64 of K, two rows of K interleaved, and one generated kernel that sums over all
+// blocks of K. Static only in Debian, so it is linked where it is found when configuring.
 #include "bench/support/peer_libxsmm.h"
 
 #include <libxsmm.h>
@@ -22,7 +22,10 @@ std::uint16_t to_bf16(float value) { return static_cast<std::uint16_t>(encode(El
 class LibxsmmPeer final : public Peer {
  public:
   LibxsmmPeer(const Values& x, const Values& w, int threads)
-      : m_(static_cast<int>(x.rows)), n_(static_cast<int>(w.rows)), k_(static_cast<int>(x.cols)), threads_(threads) {
+      : m_(static_cast<int>(x.rows)),
+        n_(static_cast<int>(w.rows)),
+        k_(static_cast<int>(x.cols)),
+        threads_(threads) {
     x_.resize(x.data.size());
     std::transform(x.data.begin(), x.data.end(), x_.begin(), to_bf16);
     pack(w);
@@ -69,15 +72,18 @@ class LibxsmmPeer final : public Peer {
     static_assert(sizeof(libxsmm_bfloat16) == sizeof(std::uint16_t));
     return reinterpret_cast<const libxsmm_bfloat16*>(values);
   }
-  Kernel& kernel(int rows, int tokens) { return kernels_[rows == kWeightRows ? 1 : 0][tokens == kTokens ? 1 : 0]; }
+  Kernel& kernel(int rows, int tokens) {
+    return kernels_[rows == kWeightRows ? 1 : 0][tokens == kTokens ? 1 : 0];
+  }
 
   Kernel dispatch(int rows, int tokens) const {
     const float alpha = 1, beta = 0;
     const int flags = LIBXSMM_GEMM_FLAG_VNNI_A;
     const int prefetch = LIBXSMM_GEMM_PREFETCH_NONE;
     constexpr int kBytes = sizeof(std::uint16_t);
-    return libxsmm_bsmmdispatch_reducebatch_strd(rows, tokens, kBlockK, rows * kBlockK * kBytes, kBlockK * kBytes,
-                                                 &rows, &k_, &n_, &alpha, &beta, &flags, &prefetch);
+    return libxsmm_bsmmdispatch_reducebatch_strd(rows, tokens, kBlockK, rows * kBlockK * kBytes,
+                                                 kBlockK * kBytes, &rows, &k_, &n_, &alpha, &beta, &flags,
+                                                 &prefetch);
   }
 
   // [block of rows][block of K][pair of K][row][2]; the last block of rows may be narrower.
@@ -87,7 +93,8 @@ class LibxsmmPeer final : public Peer {
       const int block = row / kWeightRows * kWeightRows, width = std::min(kWeightRows, n_ - block);
       for (int k = 0; k < k_; ++k) {
         const int place = k / 2 * 2 * width + (row - block) * 2 + k % 2;
-        w_[at(block, k_) + static_cast<std::size_t>(place)] = to_bf16(w.data[at(row, k_) + static_cast<std::size_t>(k)]);
+        w_[at(block, k_) + static_cast<std::size_t>(place)] =
+            to_bf16(w.data[at(row, k_) + static_cast<std::size_t>(k)]);
       }
     }
   }
@@ -100,11 +107,13 @@ class LibxsmmPeer final : public Peer {
 }  // namespace
 
 PeerResult make_libxsmm_bf16(const Values& x, const Values& w, int threads) {
-  if (std::max({x.rows, x.cols, w.rows}) > std::numeric_limits<int>::max() / kWeightRows || x.cols % kBlockK != 0) {
+  if (std::max({x.rows, x.cols, w.rows}) > std::numeric_limits<int>::max() / kWeightRows ||
+      x.cols % kBlockK != 0) {
     return {Error::kUnsupportedFormat, "K is no multiple of 64, or sizes are beyond its int", "libxsmm"};
   }
   auto peer = std::make_unique<LibxsmmPeer>(x, w, threads);
-  if (!peer->prepare()) return {Error::kUnsupportedFormat, "has no bf16 kernels for this processor", "libxsmm"};
+  if (!peer->prepare())
+    return {Error::kUnsupportedFormat, "has no bf16 kernels for this processor", "libxsmm"};
   return PeerResult(std::move(peer));
 }
 

@@ -96,7 +96,8 @@ PeerResult make_onednn_bf16(const Values&, const Values&, int) {
 
 #if !defined(FOURGE_HAVE_LIBXSMM)
 PeerResult make_libxsmm_bf16(const Values&, const Values&, int) {
-  return {Error::kNotFound, "built without it (Debian package libxsmm-dev, or configure with -DFOURGE_LIBXSMM=PREFIX)",
+  return {Error::kNotFound,
+          "built without it (Debian package libxsmm-dev, or configure with -DFOURGE_LIBXSMM=PREFIX)",
           "libxsmm"};
 }
 #endif

@@ -158,7 +158,8 @@ TEST(VectorFile, HexHoldsEveryOutput) {
   for (std::string line; std::getline(text, line);) {
     if (line.starts_with("//")) continue;
     std::string digits = line;
-    for (char& c : digits) c = std::string_view("0123456789abcdef").find(c) != std::string_view::npos ? '0' : c;
+    for (char& c : digits)
+      c = std::string_view("0123456789abcdef").find(c) != std::string_view::npos ? '0' : c;
     ASSERT_EQ(digits, shape) << line;
     const auto tile = static_cast<std::int64_t>(output) / 6;
     const int i = static_cast<int>(output % 6 / 2);
