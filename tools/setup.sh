@@ -5,7 +5,7 @@ set -euo pipefail
 # The one list of Debian packages.
 packages=(
   # build
-  g++ clang cmake ninja-build ccache binutils git python3
+  g++ clang lld cmake ninja-build ccache binutils git python3
   # libraries: assembler, SIMD, linear algebra, OpenMP for clang
   libxbyak-dev libvixl-dev libhwy-dev libeigen3-dev libomp-dev
   # command line program

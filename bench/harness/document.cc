@@ -1,13 +1,12 @@
 #include "bench/harness/document.h"
 
-#include <fourge_commit.h>  // written by the build
-
 #include <algorithm>
 #include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "bench/support/build_facts.h"
 #include "bench/support/peers.h"
 #include "fourge/version.h"
 #include "jit/cpu.h"
@@ -302,8 +301,8 @@ std::string document_of(const HarnessOptions& options, const RunFacts& run,
   Json ours = {{"schema", 1},
                {"version", std::to_string(FOURGE_VERSION_MAJOR) + "." + std::to_string(FOURGE_VERSION_MINOR) +
                                "." + std::to_string(FOURGE_VERSION_PATCH)},
-               {"commit", FOURGE_COMMIT},
-               {"compiler", __VERSION__},
+               {"commit", build_commit()},
+               {"compiler", build_compiler()},
                {"build", FOURGE_BUILD_TYPE},
                {"mode", options.smoke   ? "smoke"
                         : options.quick ? "quick"

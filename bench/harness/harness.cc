@@ -1,7 +1,5 @@
 #include "bench/harness/harness.h"
 
-#include <fourge_commit.h>  // written by the build
-
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -10,6 +8,7 @@
 
 #include "bench/harness/document.h"
 #include "bench/harness/table_reporter.h"
+#include "bench/support/build_facts.h"
 #include "jit/cpu.h"
 #include "quant/atomic_file.h"
 
@@ -104,7 +103,7 @@ Result<SuiteOutcome> run_suite(const HarnessOptions& options, std::span<const Be
   if (table != nullptr) {
     std::fprintf(table, "%s, %s; clock %s GHz (one core, scalar code); %s, commit %s\n",
                  jit::host_name().c_str(), jit::name_of(jit::host_features().best()),
-                 text_of(run.first_clock).c_str(), __VERSION__, FOURGE_COMMIT);
+                 text_of(run.first_clock).c_str(), build_compiler(), build_commit());
   }
   for (const int threads : options.threads) {
     if (options.smoke) break;

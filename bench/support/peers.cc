@@ -6,6 +6,7 @@
 
 #include "bench/support/dynamic_library.h"
 #include "bench/support/peer_ggml.h"
+#include "bench/support/peer_libxsmm.h"
 #include "bench/support/peer_onednn.h"
 #include "jit/cpu.h"
 
@@ -93,9 +94,19 @@ PeerResult make_onednn_bf16(const Values&, const Values&, int) {
 }
 #endif
 
+#if !defined(FOURGE_HAVE_LIBXSMM)
+PeerResult make_libxsmm_bf16(const Values&, const Values&, int) {
+  return {Error::kNotFound,
+          "built without it (Debian package libxsmm-dev, or configure with -DFOURGE_LIBXSMM=PREFIX)",
+          "libxsmm"};
+}
+#endif
+
 const std::vector<PeerEntry>& peers() {
-  static const std::vector<PeerEntry> all = {
-      {"onednn_bf16", make_onednn_bf16}, {"openblas_f32", make_openblas}, {"ggml_mxfp4", make_ggml_mxfp4}};
+  static const std::vector<PeerEntry> all = {{"onednn_bf16", make_onednn_bf16},
+                                             {"openblas_f32", make_openblas},
+                                             {"ggml_mxfp4", make_ggml_mxfp4},
+                                             {"libxsmm_bf16", make_libxsmm_bf16}};
   return all;
 }
 

@@ -1,5 +1,5 @@
-// The same product by other people's libraries, in the same process and minute: oneDNN in bf16, OpenBLAS in
-// f32, ggml on the same 4-bit weights. Each is loaded when first asked for and may be absent.
+// The same product by other people's libraries, in the same process and minute: oneDNN and libxsmm in
+// bf16, OpenBLAS in f32, ggml on the same 4-bit weights. Each may be absent.
 #pragma once
 
 #include <memory>
@@ -35,7 +35,8 @@ struct PeerEntry {
   PeerResult (*make)(const Values& x, const Values& w, int threads);
 };
 
-/// oneDNN in bf16 with f32 sums and output; cblas_sgemm of OpenBLAS; ggml's mul_mat on MXFP4 weights.
+/// oneDNN in bf16 with f32 sums and output; cblas_sgemm of OpenBLAS; ggml's mul_mat on MXFP4 weights;
+/// libxsmm's batch-reduce kernels in bf16 with f32 sums and output.
 const std::vector<PeerEntry>& peers();
 
 }  // namespace fourge::bench

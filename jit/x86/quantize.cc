@@ -8,12 +8,6 @@ using Xbyak::Label;
 using Xbyak::Reg64;
 using Xbyak::Zmm;
 
-namespace {
-
-constexpr int kLargerMagnitudePositive = 0b1011;  // vrangeps selector
-
-}  // namespace
-
 void QuantizeGenerator::generate() {
   prologue(kSlots * kVectorBytes);
   load_arguments();

@@ -32,6 +32,10 @@ class QuantizeGenerator : public PairGenerator {
  private:
   // Saturation and zero scales cost extra instructions; groups without either take the `plain` path.
   enum class Path : std::uint8_t { plain, careful };
+  static constexpr int kLargerMagnitudePositive = 0b1011;  // vrangeps selector
+  // Added to y times its binade 2^e: leaves round(|y| / 2^(e - 1)) + 2 in the last fraction bits. 2^22 has an
+  // ulp of half a unit; the 1 adds two of them, which keeps the parity that ties look at.
+  static constexpr float kMagic = 0x1p22f + 1.0f;
   enum Slot : int {
     kSixInverse,
     kSixUnit,

@@ -10,9 +10,6 @@ using Xbyak::Zmm;
 namespace {
 
 constexpr int kSmallerMagnitude = 0b0010, kLargerMagnitude = 0b0011;  // vrangeps selectors, sign of the first
-// Added to y times its binade 2^e: leaves round(|y| / 2^(e - 1)) + 2 in the last fraction bits. 2^22 has an
-// ulp of half a unit; the 1 adds two of them, which keeps the parity that ties look at.
-constexpr float kMagic = 0x1p22f + 1.0f;
 
 }  // namespace
 

@@ -12,8 +12,6 @@ using Xbyak::Zmm;
 namespace {
 
 constexpr int kEqual = 0, kLess = 1, kNotEqual = 4, kNotLess = 5, kLessQuiet = 17;  // vcmpps predicates
-constexpr int kLargerMagnitudePositive = 0b1011;                                    // vrangeps selector
-constexpr float kMagic = 0x1p22f + 1.0f;                                            // quantize_encode.cc
 
 // Added to x times its binade 2^e: leaves round(x / 2^(e - 3)) + 56 in the last byte of the fraction; 56 + 8
 // * 127 is 48 modulo 256, what the exponent field e + 127, times 8, lacks of the code 8 (e + 6) + round(x /

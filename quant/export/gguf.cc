@@ -22,7 +22,7 @@ constexpr std::uint64_t kDefaultAlignment = 32;
 constexpr std::uint64_t kMostEntries = 1 << 20;
 constexpr std::uint64_t kLongestString = 1 << 26;
 
-enum class ValueType : std::uint32_t {
+enum class GgufType : std::uint32_t {
   u8,
   i8,
   u16,
@@ -54,22 +54,22 @@ std::optional<TypeInfo> info_of(std::uint32_t type) {
   return std::nullopt;
 }
 
-int bytes_of(ValueType type) {
+int bytes_of(GgufType type) {
   switch (type) {
-    case ValueType::u8:
-    case ValueType::i8:
-    case ValueType::boolean:
+    case GgufType::u8:
+    case GgufType::i8:
+    case GgufType::boolean:
       return 1;
-    case ValueType::u16:
-    case ValueType::i16:
+    case GgufType::u16:
+    case GgufType::i16:
       return 2;
-    case ValueType::u32:
-    case ValueType::i32:
-    case ValueType::f32:
+    case GgufType::u32:
+    case GgufType::i32:
+    case GgufType::f32:
       return 4;
-    case ValueType::u64:
-    case ValueType::i64:
-    case ValueType::f64:
+    case GgufType::u64:
+    case GgufType::i64:
+    case GgufType::f64:
       return 8;
     default:
       return 0;
@@ -131,28 +131,28 @@ class GgufParser {
 
   void read_value() {
     const std::string key = read_string();
-    const auto type = static_cast<ValueType>(read<std::uint32_t>());
+    const auto type = static_cast<GgufType>(read<std::uint32_t>());
     switch (type) {
-      case ValueType::string:
+      case GgufType::string:
         out_.metadata_[key] = read_string();
         return;
-      case ValueType::boolean:
+      case GgufType::boolean:
         out_.metadata_[key] = read<std::uint8_t>() != 0;
         return;
-      case ValueType::f32:
+      case GgufType::f32:
         out_.metadata_[key] = static_cast<double>(read<float>());
         return;
-      case ValueType::f64:
+      case GgufType::f64:
         out_.metadata_[key] = read<double>();
         return;
-      case ValueType::array:
+      case GgufType::array:
         skip_array(0);
         return;
       default:
         read_integer(key, type);
     }
   }
-  void read_integer(const std::string& key, ValueType type) {
+  void read_integer(const std::string& key, GgufType type) {
     switch (bytes_of(type)) {
       case 1:
         out_.metadata_[key] = std::uint64_t{read<std::uint8_t>()};
@@ -171,7 +171,7 @@ class GgufParser {
     }
   }
   void skip_array(int depth) {
-    const auto type = static_cast<ValueType>(read<std::uint32_t>());
+    const auto type = static_cast<GgufType>(read<std::uint32_t>());
     const auto count = read<std::uint64_t>();
     if (depth > 4 || count > bytes_.size()) return fail("an array is longer than the file");
     if (const int size = bytes_of(type); size > 0) {
@@ -181,9 +181,9 @@ class GgufParser {
       return;
     }
     for (std::uint64_t i = 0; i < count && status_; ++i) {
-      if (type == ValueType::string) {
+      if (type == GgufType::string) {
         read_string();
-      } else if (type == ValueType::array) {
+      } else if (type == GgufType::array) {
         skip_array(depth + 1);
       } else {
         fail("unknown type of an array");
@@ -344,16 +344,16 @@ class Appender {
 
 void add_value(Appender& out, const GgufValue& value) {
   if (const auto* number = std::get_if<std::uint64_t>(&value)) {
-    out.add(static_cast<std::uint32_t>(ValueType::u64));
+    out.add(static_cast<std::uint32_t>(GgufType::u64));
     out.add(*number);
   } else if (const auto* real = std::get_if<double>(&value)) {
-    out.add(static_cast<std::uint32_t>(ValueType::f64));
+    out.add(static_cast<std::uint32_t>(GgufType::f64));
     out.add(*real);
   } else if (const auto* text = std::get_if<std::string>(&value)) {
-    out.add(static_cast<std::uint32_t>(ValueType::string));
+    out.add(static_cast<std::uint32_t>(GgufType::string));
     out.add_string(*text);
   } else {
-    out.add(static_cast<std::uint32_t>(ValueType::boolean));
+    out.add(static_cast<std::uint32_t>(GgufType::boolean));
     out.add(static_cast<std::uint8_t>(std::get<bool>(value) ? 1 : 0));
   }
 }
@@ -377,12 +377,12 @@ Status GgufWriter::write(const std::filesystem::path& path) const {
   }
   for (const auto& [key, value] : small_) {
     header.add_string(key);
-    header.add(static_cast<std::uint32_t>(ValueType::u32));
+    header.add(static_cast<std::uint32_t>(GgufType::u32));
     header.add(value);
   }
   for (const auto& [key, value] : floats_) {
     header.add_string(key);
-    header.add(static_cast<std::uint32_t>(ValueType::f32));
+    header.add(static_cast<std::uint32_t>(GgufType::f32));
     header.add(value);
   }
   std::uint64_t offset = 0;

@@ -13,8 +13,6 @@ namespace {
 
 using Lane = std::array<double, kChunkRows>;  // one value for each row of the chunk
 
-constexpr int kWidestGroup = 32;
-
 /// q = x on the grid of scale s, err = (x - q) / pivot.
 FOURGE_CLONES void round_column(const double* x, const double* scale, const double* inverse, double pivot,
                                 double* q, double* err) {

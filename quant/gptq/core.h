@@ -38,6 +38,7 @@ struct GptqLoss {
 
 /// Rows handled together: the innermost, vectorised dimension.
 inline constexpr std::int64_t kChunkRows = 32;
+inline constexpr int kWidestGroup = 32;  // columns of a block of any format
 
 /// Quantises rows [first, first + count), count <= kChunkRows.
 GptqLoss quantize_chunk(const GptqProblem& problem, std::int64_t first, std::int64_t count);

@@ -10,7 +10,6 @@
 namespace fourge::quant {
 namespace {
 
-constexpr int kWidestGroup = 32;
 constexpr double kLeastGain = 1e-12;  // of the row's weight: steps below it are rounding noise
 
 FOURGE_CLONES void subtract_scaled(double* g, const double* h, double factor, std::int64_t count) {

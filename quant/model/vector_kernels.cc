@@ -5,7 +5,8 @@
 #include <cmath>
 
 // SVE vectors have no compile-time size, so no array of accumulators can be made of them: NEON serves there.
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#define HWY_DISABLED_TARGETS \
+  (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quant/model/vector_kernels.cc"
 #include <hwy/foreach_target.h>  // re-includes this file once per instruction set

@@ -10,29 +10,29 @@ namespace {
 
 constexpr unsigned kHalf = 0x1, kOne = 0x2, kSix = 0x7, kMinus = 0x8;
 
-using Codes = std::array<std::uint8_t, 32>;
+using PackedCodes = std::array<std::uint8_t, 32>;
 
 // 64 e2m1 codes from a function of the index.
 template <class Function>
-Codes codes(Function code) {
-  Codes bytes{};
+PackedCodes packed(Function code) {
+  PackedCodes bytes{};
   for (unsigned i = 0; i < 64; ++i) {
     bytes[i / 2] = static_cast<std::uint8_t>(bytes[i / 2] | code(i) << (i % 2 * 4));
   }
   return bytes;
 }
-Codes all(unsigned code) {
-  return codes([=](unsigned) { return code; });
+PackedCodes all(unsigned code) {
+  return packed([=](unsigned) { return code; });
 }
-Codes first(unsigned code) {
-  return codes([=](unsigned i) { return i == 0 ? code : 0; });
+PackedCodes first(unsigned code) {
+  return packed([=](unsigned i) { return i == 0 ? code : 0; });
 }
-const Codes kZeros{};
+const PackedCodes kZeros{};
 
 struct Example {
   const char* name;
   Format format;
-  Codes a, b;
+  PackedCodes a, b;
   std::vector<std::uint8_t> a_scales, b_scales;  // block 0 first
   std::uint32_t c, d;
 };
@@ -44,8 +44,8 @@ std::uint32_t run(const Example& x, const Mxf4Rules& rules = kMxf4Rules) {
 using Scales = std::vector<std::uint8_t>;
 const Scales kUnit = {0x38, 0x38, 0x38, 0x38};
 
-const Codes kAlternating = codes([](unsigned i) { return kSix | (i % 2 != 0 ? kMinus : 0); });
-const Codes kPlusOneThenMinusOne = codes([](unsigned i) {
+const PackedCodes kAlternating = packed([](unsigned i) { return kSix | (i % 2 != 0 ? kMinus : 0); });
+const PackedCodes kPlusOneThenMinusOne = packed([](unsigned i) {
   return i == 0 ? kOne : i == 32 ? kOne | kMinus : 0;
 });
 
@@ -115,7 +115,7 @@ TEST(MmaMxf4, WorkedExamples) {
 // Groups hold 16 products also where a scale covers 32 elements, and block 16 scales act on their own group.
 TEST(MmaMxf4, EachScaleActsOnItsBlock) {
   for (unsigned i = 0; i < 64; ++i) {
-    const Codes one = codes([=](unsigned k) { return k == i ? kOne : 0; });
+    const PackedCodes one = packed([=](unsigned k) { return k == i ? kOne : 0; });
     const Example nvfp4 = {"", Format::nvfp4, one, all(kOne), {0x38, 0x40, 0x48, 0x50}, kUnit, 0, 0};
     EXPECT_EQ(run(nvfp4), (127u + i / 16) << 23);
     const Example b16 = {"", Format::mxfp4_b16, one, all(kOne), {127, 128, 129, 130}, {127, 127, 127, 127}, 0,

@@ -61,4 +61,8 @@ inline nlohmann::json json_of(const std::vector<std::string>& arguments, int exi
   return nlohmann::json::parse(result.out, nullptr, false);
 }
 
+inline void expect_keys(const nlohmann::json& object, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) EXPECT_TRUE(object.contains(key)) << key;
+}
+
 }  // namespace fourge::tests

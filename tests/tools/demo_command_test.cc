@@ -14,10 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-void expect_keys(const json& object, const std::vector<std::string>& keys) {
-  for (const std::string& key : keys) EXPECT_TRUE(object.contains(key)) << key;
-}
-
 std::vector<std::string> gemm_keys() {
   return {"kernel",
           "m",

@@ -11,10 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-void expect_keys(const json& object, const std::vector<std::string>& keys) {
-  for (const std::string& key : keys) EXPECT_TRUE(object.contains(key)) << key;
-}
-
 TEST(InfoCommand, SaysWhatIsMissingAndWhatWouldBeChosen) {
   const json document = json_of({"info", "--json"});
   expect_keys(document, {"cpu", "caches", "levels", "kernels", "choices"});

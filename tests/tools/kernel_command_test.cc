@@ -14,10 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-void expect_keys(const json& object, const std::vector<std::string>& keys) {
-  for (const std::string& key : keys) EXPECT_TRUE(object.contains(key)) << key;
-}
-
 TEST(KernelCommand, ShowsRegistersBudgetAndDecisions) {
   const json document = json_of({"kernel", "gemm", "mxfp4", "1x64x64", "output=bf16", "--json"});
   expect_keys(document, {"kernel", "spec", "isa", "exactness", "bytes", "registers", "budget", "decisions",

@@ -4,7 +4,6 @@
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <string>
 
 #include "quant/safetensors.h"
@@ -151,11 +150,17 @@ TEST(VectorFile, HexHoldsEveryOutput) {
   const std::string path = (folder / "set.hex").string();
   ASSERT_TRUE(write_vectors(set, path).ok());
   std::istringstream text(read_text(path));
-  const std::regex word("[0-9a-f]{64}_[0-9a-f]{64}_[0-9a-f]{8}_[0-9a-f]{8}_[0-9a-f]{8}_[0-9a-f]{8}");
+  std::string shape;  // digits as 0
+  for (const std::size_t digits : {64u, 64u, 8u, 8u, 8u, 8u}) {
+    shape += (shape.empty() ? "" : "_") + std::string(digits, '0');
+  }
   std::size_t output = 0;
   for (std::string line; std::getline(text, line);) {
     if (line.starts_with("//")) continue;
-    ASSERT_TRUE(std::regex_match(line, word)) << line;
+    std::string digits = line;
+    for (char& c : digits)
+      c = std::string_view("0123456789abcdef").find(c) != std::string_view::npos ? '0' : c;
+    ASSERT_EQ(digits, shape) << line;
     const auto tile = static_cast<std::int64_t>(output) / 6;
     const int i = static_cast<int>(output % 6 / 2);
     EXPECT_EQ(std::stoul(line.substr(62, 2), nullptr, 16), set.a_row(tile, i)[0]);

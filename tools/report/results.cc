@@ -18,7 +18,10 @@ std::vector<Measured> results(const Json& document, const std::function<bool(con
 std::string kind_of(const Measured& result) {
   if (result.is_peer()) {
     const std::string name = result.text("kernel");
-    return name == "onednn_bf16" ? "oneDNN bf16" : name == "openblas_f32" ? "OpenBLAS f32" : name;
+    if (name == "onednn_bf16") return "oneDNN bf16";
+    if (name == "openblas_f32") return "OpenBLAS f32";
+    if (name == "libxsmm_bf16") return "libxsmm bf16";
+    return name == "ggml_mxfp4" ? "ggml MXFP4" : name;
   }
   std::string format = result.text("format");
   std::transform(format.begin(), format.end(), format.begin(),

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "bench/peaks/peaks.h"
+#include "bench/support/build_facts.h"
 #include "jit/cpu.h"
 #include "jit/select.h"
 #include "tools/report/gather/gather.h"
@@ -79,8 +80,8 @@ Json measure_context(const GatherOptions& options) {
   const std::string cpu = jit::host_name();
   Json context = {{"date", fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)))},
                   {"version", options.version},
-                  {"commit", nullptr},
-                  {"compiler", __VERSION__},
+                  {"commit", bench::build_commit()},
+                  {"compiler", bench::build_compiler()},
                   {"cpu", cpu.empty() ? "unknown processor" : cpu},
                   {"architecture", kArchitecture},
                   {"isa", name_of(best)},
