@@ -4,7 +4,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-set(libraries fourge fourge_include fourge_reference fourge_simd fourge_jit fourge_quant)
+set(libraries fourge fourge_include fourge_reference fourge_simd fourge_jit fourge_quant fourge_models)
 install(TARGETS ${libraries} EXPORT fourge-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 if(TARGET fourge_c)
@@ -36,7 +36,7 @@ install(FILES ${PROJECT_BINARY_DIR}/fourge-config.cmake ${PROJECT_BINARY_DIR}/fo
 
 # pkg-config: `fourge` is the C interface, `fourge-cxx` the static C++ libraries. Both find themselves.
 file(RELATIVE_PATH pc_to_prefix /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
-set(pc_cxx_libs "-lfourge_quant -lfourge_jit -lfourge_simd -lfourge_reference -lhwy ${OpenMP_CXX_FLAGS} -lstdc++ -lm")
+set(pc_cxx_libs "-lfourge_models -lfourge_quant -lfourge_jit -lfourge_simd -lfourge_reference -lhwy ${OpenMP_CXX_FLAGS} -lstdc++ -lm")
 foreach(name fourge fourge-cxx)
   configure_file(cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)

@@ -34,7 +34,7 @@ if ! tools/setup_aarch64.sh; then
 fi
 build=build/aarch64-dev
 cmake --preset aarch64-dev -DFOURGE_UNITY_BUILD=ON
-cmake --build --preset aarch64-dev --target fourge_cli fourge_one_gemm
+cmake --build --preset aarch64-dev --target fourge_kernel_cli fourge_one_gemm
 
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
@@ -62,7 +62,7 @@ attempt_now() {
 program() {
   local cpu=$1 level=$2
   shift 2
-  FOURGE_MAX_ISA=$level attempt "-cpu $cpu, at most $level: fourge ${*//tests\/data\/tc\//}" "$cpu" "$build/fourge" "$@"
+  FOURGE_MAX_ISA=$level attempt "-cpu $cpu, at most $level: fourge ${*//tests\/data\/tc\//}" "$cpu" "$build/tools/cli/fourge_kernel_cli" "$@"
 }
 
 # A debugger's view of a generated kernel, through the emulator's own stub: its name, and a backtrace to main from its

@@ -98,8 +98,8 @@ TEST_P(LayoutKernelTest, ScalesOfEveryShapeBetweenGuardPages) {
   for (const ByteLayout from : kScaleLayouts) {
     for (const ByteLayout to : kScaleLayouts) {
       if (from == to) continue;
-      for (const std::int64_t rows : {1, 7, 16, 31, 128, 129, 144, 256, 300}) {
-        for (const std::int64_t columns : {1, 3, 4, 16, 63, 64, 65, 128, 200}) {
+      for (const std::int64_t rows : {1, 7, 31, 128, 129, 144, 300}) {
+        for (const std::int64_t columns : {1, 3, 4, 63, 64, 65, 200}) {
           expect_scales({from, to}, rows, columns,
                         rng() % 2 == 0 ? GuardedBuffer::Place::kAtBegin : GuardedBuffer::Place::kAtEnd,
                         1 + static_cast<int>(rng() % 3), rng);

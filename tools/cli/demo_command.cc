@@ -24,7 +24,7 @@ namespace {
 constexpr std::int64_t kTokens[] = {1, 32, 512};
 constexpr std::int64_t kQuickTokens[] = {1, 32};
 
-constexpr const char* kFooter =
+constexpr const char* kDemoFooter =
     "Quantises the MLP weights of the middle layer of models/nano, generates a kernel for each shape, and\n"
     "multiplies activations made from text: embedding, RMSNorm and SwiGLU of the model itself (attention "
     "left\n"
@@ -286,7 +286,7 @@ void add_demo_command(CLI::App& app, Context& context) {
   auto options = std::make_shared<DemoOptions>();
   CLI::App* command =
       app.add_subcommand("demo", "Quantise, generate, run, verify and time on the shipped model");
-  command->footer(kFooter);
+  command->footer(kDemoFooter);
   command->add_option("--model", options->model, "Folder of another Llama with a byte vocabulary")
       ->type_name("DIR");
   add_count(*command, "--threads", options->threads, 1, 4096, "Threads of the timed runs")->default_str("1");

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::int64_t kMostTokens = 1 << 20, kMostThreads = 4096;
 
-constexpr const char* kFooter =
+constexpr const char* kGemmFooter =
     "D = X W^T, X tokens x K, W N x K, both quantised first (W4A4), alpha = both tensor scales.\n"
     "X is random: Student-t values in log-normal channels, as heavy-tailed as a model's activations. W of\n"
     "--random is normal. Scale rules as in quantize-tensor; default static_6 (nvfp4), rceil (mxfp4).\n"
@@ -153,7 +153,7 @@ Result<Outcome> run(const GemmCommandOptions& options, Context& context) {
   const Result<bench::GemmReport> report = bench::run_gemm(*gemm, *data, run_options, peaks);
   if (!report) return report.failure();
   if (context.json()) {
-    context.print(to_json(*report));
+    context.print(cli::to_json(*report));
   } else {
     print_report(*report, context);
   }
@@ -165,7 +165,7 @@ Result<Outcome> run(const GemmCommandOptions& options, Context& context) {
 void add_gemm_command(CLI::App& app, Context& context) {
   auto options = std::make_shared<GemmCommandOptions>();
   CLI::App* command = app.add_subcommand("gemm", "Run one product: generate, check bit for bit, time");
-  command->footer(kFooter);
+  command->footer(kGemmFooter);
   command->add_option("--weights", options->weights, "Weights: a matrix of a safetensors file")
       ->type_name("F.safetensors:NAME");
   command->add_option("--random", options->random, "Random weights instead")->type_name("N,K[,SEED]");

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::int64_t kMostRows = std::int64_t{1} << 31;  // offsets of a 2^31 x 2^31 matrix fit 63 bits
 constexpr std::int64_t kMostOffsetsInJson = 1 << 16;
-constexpr std::initializer_list<ScaleLayout> kLayouts = {ScaleLayout::linear, ScaleLayout::swizzled_128x4,
+constexpr std::initializer_list<ScaleLayout> kScaleLayouts = {ScaleLayout::linear, ScaleLayout::swizzled_128x4,
                                                          ScaleLayout::swizzled_8x4};
 
 struct LayoutOptions {
@@ -128,7 +128,7 @@ Result<Outcome> convert(const LayoutOptions& options, Context& context) {
 
 /// Drawing and converting share --rows and --cols and nothing else.
 void add_drawing_options(CLI::App& command, LayoutOptions& options, CLI::Option* input) {
-  add_choice(command, "--layout", options.layout, kLayouts, "Scale layout to draw")
+  add_choice(command, "--layout", options.layout, kScaleLayouts, "Scale layout to draw")
       ->default_str("")
       ->excludes(input);
   add_count(command, "--block", options.block, 1, kMostRows, "Elements that share one scale: 16 or 32")
@@ -140,8 +140,8 @@ void add_drawing_options(CLI::App& command, LayoutOptions& options, CLI::Option*
 }
 
 void add_conversion_options(CLI::App& command, LayoutConversion& conversion, CLI::Option* input) {
-  CLI::Option* from = add_choice(command, "--from", conversion.from, kLayouts, "Layout of the input");
-  CLI::Option* to = add_choice(command, "--to", conversion.to, kLayouts, "Layout of the output");
+  CLI::Option* from = add_choice(command, "--from", conversion.from, kScaleLayouts, "Layout of the input");
+  CLI::Option* to = add_choice(command, "--to", conversion.to, kScaleLayouts, "Layout of the output");
   CLI::Option* out =
       command.add_option("--out", conversion.output, "Output file, written whole or not at all")
           ->type_name("OUT.safetensors");

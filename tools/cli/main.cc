@@ -18,10 +18,11 @@ int main(int argc, char** argv) {
   Context context;
   add_info_command(app, context);
   add_demo_command(app, context);
-  add_bench_command(app, context);
   add_gemm_command(app, context);
-  add_kernel_command(app, context);
   add_conform_command(app, context);
+#if !defined(FOURGE_KERNEL_COMMANDS_ONLY)
+  add_bench_command(app, context);
+  add_kernel_command(app, context);
   add_mma_command(app, context);
   add_vectors_command(app, context);
   add_inspect_command(app, context);
@@ -34,6 +35,7 @@ int main(int argc, char** argv) {
   add_report_command(app, context);
   add_scaling_command(app, context);
   add_study_command(app, context);
+#endif
 
   try {
     app.parse(argc, argv);
