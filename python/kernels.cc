@@ -112,22 +112,6 @@ Matrix run_quantizer(const Quantizer& quantizer, const py::object& input, const 
   return matrix;
 }
 
-// Rules that no quantiser has: search, sweep.
-Matrix search_scales(const py::object& input, const std::string& format, const std::string& rule,
-                     const std::string& layout) {
-  const QuantizeSpec spec{
-      .format = parse_format(format), .rule = parse_rule(rule), .layout = parse_layout(layout)};
-  const PlainMatrix x = plain_matrix(input, "x");
-  require_format(x, ElementFormat::f32);
-  if (x.stride != x.cols) throw Failed(Error::kBadArgument, "expected a C-contiguous array", "x");
-  const std::span values(static_cast<const float*>(x.data), static_cast<std::size_t>(x.rows * x.cols));
-  Result<QuantizedMatrix> matrix = [&] {
-    const py::gil_scoped_release release;
-    return quantize(values, x.rows, x.cols, spec);
-  }();
-  return Matrix(value_of(std::move(matrix)));
-}
-
 void define_quantizer(py::module_& module) {
   py::class_<Quantizer> type(
       module, "Quantizer",
@@ -152,7 +136,6 @@ void define_quantizer(py::module_& module) {
            "1 / sqrt(order) unless given. amax: nvfp4, of the whole rotated tensor, found unless given.\n"
            "seed: stochastic rounding.");
   define_code(type);
-  module.def("_search_scales", &search_scales);
 }
 
 Decoder create_decoder(const std::string& format, const py::object& output, const Text& kernel,

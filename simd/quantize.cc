@@ -14,6 +14,7 @@
 #if FOURGE_SIMD_TARGET
 #include "simd/e2m1-inl.h"
 #include "simd/element_io-inl.h"
+#include "simd/scale_search-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fourge::simd::HWY_NAMESPACE {
@@ -163,17 +164,26 @@ class BlockLanes {
     }
   }
 
+  HWY_INLINE LanesOfBlocks<D, kWidth> blocks() const { return {values_ + lane_, kLanes}; }
+
   HWY_INLINE void decide(Decision& chosen) const {
-    if (spec_.quantize.format != Format::nvfp4) {
-      decide_mx(chosen);
-      return;
-    }
-    if (spec_.quantize.rule == ScaleRule::quest) {
-      decide_nv(quest_scale(), chosen);
-      return;
-    }
     const D d;
     const DI di;
+    if (spec_.quantize.format != Format::nvfp4) {
+      spec_.quantize.rule == ScaleRule::sweep ? sweep<PowerOfTwoScales>(1.0f, 127, chosen)
+                                              : decide_mx(chosen);
+      return;
+    }
+    switch (spec_.quantize.rule) {
+      case ScaleRule::quest:
+        return decide_nv(quest_scale(), chosen);
+      case ScaleRule::search:
+        return decide_nv(hn::Mul(searched_scale(blocks(), amax()), hn::Set(d, args_.encode)), chosen);
+      case ScaleRule::sweep:
+        return sweep<Ue4m3Scales>(args_.encode, 0, chosen);
+      default:
+        break;
+    }
     const V q_max = hn::Set(d, largest_code(spec_.quantize.rule));
     const V target = hn::Mul(hn::Div(amax(), q_max), hn::Set(d, args_.encode));
     decide_nv(target, chosen);
@@ -201,6 +211,20 @@ class BlockLanes {
     hn::Store(hn::VecFromMask(di, hn::Gt(code, hn::Zero(di))), di, out.keep);
   }
 
+  // bias: from the number of a scale to its code.
+  template <class Scales>
+  HWY_INLINE void sweep(float encode, std::int32_t bias, Decision& out) const {
+    const D d;
+    const DI di;
+    const V factor = hn::Set(d, encode), largest = largest_encoded(blocks(), factor);
+    const auto nothing = hn::RebindMask(di, hn::Eq(largest, hn::Zero(d)));
+    const VI best = swept_scale<Scales>(blocks(), factor, largest);
+    const V inverse = Scales::inverse(d, hn::Max(best, hn::Set(di, Scales::kLeast)));
+    hn::Store(hn::IfThenZeroElse(nothing, hn::Add(best, hn::Set(di, bias))), di, out.scale_code);
+    hn::Store(hn::Mul(factor, inverse), d, out.multiplier);
+    hn::Store(hn::IfThenZeroElse(nothing, hn::Set(di, -1)), di, out.keep);
+  }
+
   HWY_INLINE bool is_static() const {
     return spec_.quantize.rule == ScaleRule::static_6 || spec_.quantize.rule == ScaleRule::static_4;
   }
@@ -209,7 +233,7 @@ class BlockLanes {
     const D d;
     const DI di;
     const ScaleRule rule = spec_.quantize.rule;
-    const VI code = mx_scale_code(rule == ScaleRule::quest ? quest_scale() : amax());
+    const VI code = mx_scale_code(mx_measure());
     // 2^(127 - code); code 254 gives the subnormal 2^-127, NaN's code NaN.
     const VI normal = hn::ShiftLeft<23>(hn::Sub(hn::Set(di, 254), code));
     const VI least = hn::IfThenElse(hn::Eq(code, hn::Set(di, 254)), hn::Set(di, 0x0040'0000), normal);
@@ -217,8 +241,21 @@ class BlockLanes {
     const VI something = hn::VecFromMask(di, hn::Gt(code, hn::Zero(di)));
     hn::Store(code, di, out.scale_code);
     const V inverse = hn::BitCast(d, bits);
-    hn::Store(rule == ScaleRule::shift ? hn::Mul(inverse, hn::Set(d, 3.0f)) : inverse, d, out.multiplier);
+    const bool in_thirds = rule == ScaleRule::shift || rule == ScaleRule::search;
+    hn::Store(in_thirds ? hn::Mul(inverse, hn::Set(d, 3.0f)) : inverse, d, out.multiplier);
     hn::Store(is_static() ? something : hn::Set(di, -1), di, out.keep);
+  }
+
+  // What the scale follows from: the largest magnitude, or what stands for it.
+  HWY_INLINE V mx_measure() const {
+    switch (spec_.quantize.rule) {
+      case ScaleRule::quest:
+        return quest_scale();
+      case ScaleRule::search:
+        return hn::Mul(searched_scale(blocks(), amax()), hn::Set(D(), 6.0f));
+      default:
+        return amax();
+    }
   }
 
   HWY_INLINE VI mx_scale_code(V largest) const {
@@ -248,6 +285,7 @@ class BlockLanes {
         return hn::IfThenZeroElse(tiny, code);
       }
       case ScaleRule::shift:
+      case ScaleRule::search:
         return hn::Max(hn::ShiftRight<23>(bits), hn::Set(di, 1));
       case ScaleRule::quest:
         return hn::Min(hn::ShiftRight<23>(bits), hn::Set(di, 254));

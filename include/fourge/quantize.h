@@ -79,6 +79,9 @@ constexpr bool needs_scale_per_row(ScaleRule rule) {
          rule == ScaleRule::quest;
 }
 
+/// Rules that try many scales and keep the best: for weights.
+constexpr bool tries_scales(ScaleRule rule) { return rule == ScaleRule::search || rule == ScaleRule::sweep; }
+
 /// How a scaled element becomes a code.
 enum class ElementRounding : std::uint8_t {
   nearest,     // ties to even

@@ -18,6 +18,7 @@ constexpr float kMagic = 0x1p22f + 1.0f;
 
 const char* aarch64_quantize_refusal(const QuantizerSpec& spec) {
   if (spec.quantize.block_2d) return "takes blocks of one row only";
+  if (tries_scales(spec.quantize.rule)) return "has no rule that tries scales";
   return spec.quantize.rounding == ElementRounding::nearest ? nullptr : "rounds to nearest only";
 }
 

@@ -114,7 +114,9 @@ Result<std::string> disassemble(std::span<const std::uint8_t> bytes, const std::
   int exit_status = -1;
   if (written.ok()) {
 #if defined(__aarch64__)
-    const std::string command = "objdump -D -b binary -m aarch64 --no-show-raw-insn " + path + " 2>/dev/null";
+    const std::string options = "objdump -D -b binary -m aarch64 --no-show-raw-insn " + path + " 2>/dev/null";
+    const std::string command =
+        options + " || aarch64-linux-gnu-" + options;  // an emulator's host has the latter
 #else
     const std::string command =
         "objdump -D -b binary -mi386:x86-64 -Mintel --no-show-raw-insn " + path + " 2>/dev/null";

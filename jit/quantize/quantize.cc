@@ -75,11 +75,6 @@ void set_keys(std::uint64_t seed, jit::StripArgs& args) {
 
 Status check(const QuantizerSpec& spec) {
   if (const Status valid = check(spec.quantize); !valid.ok()) return valid;
-  if (spec.quantize.rule == ScaleRule::search || spec.quantize.rule == ScaleRule::sweep) {
-    return {Error::kBadArgument,
-            "the quantiser kernels have no rule that searches for a scale; quantize() has",
-            std::string("scale rule ") + name_of(spec.quantize.rule)};
-  }
   if (!jit::is_plain(spec.input))
     return {Error::kUnsupportedFormat, "expected f32, bf16 or f16", name_of(spec.input)};
   if (spec.signs && spec.rotate == 0) return {Error::kBadArgument, "signs belong to a rotation"};
@@ -139,7 +134,9 @@ Result<QuantizeOutcome> quantize_with(const QuantizeKernel& kernel, const Quanti
     StripArgs tensor{};
     set_keys(operands.seed, tensor);
     if (spec.quantize.format == Format::nvfp4) set_scaling(spec.quantize, outcome.amax, tensor);
-    if (two_level && outcome.amax == 0.0f && !operands.amax.has_value()) {
+    // search never goes below the least normal scale: its scales of zeros are not 0.
+    const bool zeros_are_zeros = two_level && spec.quantize.rule != ScaleRule::search;
+    if (zeros_are_zeros && outcome.amax == 0.0f && !operands.amax.has_value()) {
       pass.write_zeros();
     } else if (const Status done = pass.quantize(tensor, outcome); !done.ok()) {
       return done.failure();
@@ -149,7 +146,9 @@ Result<QuantizeOutcome> quantize_with(const QuantizeKernel& kernel, const Quanti
     const float denominator = largest_code(spec.quantize.rule) * largest_scale(spec.quantize);
     outcome.tensor_scale = TensorScale::decode_multiplier(outcome.amax / denominator);
   }
-  if (spec.quantize.rule == ScaleRule::shift) outcome.tensor_scale = TensorScale::encode_multiplier(3.0f);
+  if (spec.quantize.format != Format::nvfp4 &&
+      (spec.quantize.rule == ScaleRule::shift || spec.quantize.rule == ScaleRule::search))
+    outcome.tensor_scale = TensorScale::encode_multiplier(3.0f);
   return outcome;
 }
 

@@ -65,7 +65,9 @@ Result<std::shared_ptr<const QuantizeKernel>> make_cached(const QuantizerSpec& s
 
 }  // namespace
 
-const char* quantize_avx512_refusal(const QuantizerSpec&) { return nullptr; }
+const char* quantize_avx512_refusal(const QuantizerSpec& spec) {
+  return tries_scales(spec.quantize.rule) ? "has no rule that tries scales" : nullptr;
+}
 
 Result<std::shared_ptr<const QuantizeKernel>> make_quantize_avx512(const QuantizerSpec& spec) {
   return make_cached(spec, false);

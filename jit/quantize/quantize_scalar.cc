@@ -10,6 +10,7 @@
 #include "fourge/rounding.h"
 #include "fourge/stochastic.h"
 #include "jit/element_io.h"
+#include "jit/quantize/scale_search.h"
 #include "jit/quantize/strips.h"
 
 namespace fourge::jit {
@@ -100,13 +101,15 @@ class BlockQuantizer {
         first_run_(args.first_run + static_cast<std::uint64_t>((number * kGroup + first_) / 16)) {}
 
   std::uint8_t run(Candidate& chosen) {
-    if (spec_.quantize.format != Format::nvfp4) {
+    if (spec_.quantize.rule == ScaleRule::sweep) {
+      is_nvfp4() ? sweep<Ue4m3Scales>(args_.encode, 0, chosen) : sweep<PowerOfTwoScales>(1.0f, 127, chosen);
+      return chosen.scale_code;
+    }
+    if (!is_nvfp4()) {
       mx(chosen);
       return chosen.scale_code;
     }
-    const float target = spec_.quantize.rule == ScaleRule::quest
-                             ? quest_scale(&group_.row(0)[first_], width_)
-                             : (amax() / largest_code(spec_.quantize.rule)) * args_.encode;
+    const float target = nvfp4_target();
     nvfp4(target, chosen);
     if (is_four_over_six(spec_.quantize.rule)) {
       Candidate four;
@@ -128,6 +131,31 @@ class BlockQuantizer {
     return std::bit_cast<float>(largest);
   }
 
+  bool is_nvfp4() const { return spec_.quantize.format == Format::nvfp4; }
+  // The block of a rule that takes one row only.
+  std::span<const float> values() const { return {&group_.row(0)[first_], static_cast<std::size_t>(width_)}; }
+
+  float nvfp4_target() const {
+    switch (spec_.quantize.rule) {
+      case ScaleRule::quest:
+        return quest_scale(values().data(), width_);
+      case ScaleRule::search:
+        return searched_scale(values(), amax()) * args_.encode;
+      default:
+        return (amax() / largest_code(spec_.quantize.rule)) * args_.encode;
+    }
+  }
+
+  // bias: from the number of a scale to its code.
+  template <class Scales>
+  void sweep(float encode, int bias, Candidate& out) const {
+    const float largest = largest_encoded(values(), encode);
+    if (largest == 0.0f) return;
+    const int best = swept_scale<Scales>(values(), encode, largest);
+    out.scale_code = static_cast<std::uint8_t>(best + bias);
+    round_all(encode * Scales::inverse(std::max(best, Scales::kLeast)), -0.0f, out);
+  }
+
   void nvfp4(float target, Candidate& out) const {
     out.scale_code = static_cast<std::uint8_t>(encode(ElementFormat::ue4m3, target));
     out.scale = decode_f32(ElementFormat::ue4m3, out.scale_code);
@@ -140,8 +168,9 @@ class BlockQuantizer {
     out.scale_code = mx_scale_code(amax());
     if (out.scale_code == 0 && is_static) return;
     const float inverse = decode_f32(ElementFormat::ue8m0, 254u - out.scale_code);
-    round_all(spec_.quantize.rule == ScaleRule::shift ? 3.0f * inverse : inverse, is_static ? 0.0f : -0.0f,
-              out);
+    const bool in_thirds =
+        spec_.quantize.rule == ScaleRule::shift || spec_.quantize.rule == ScaleRule::search;
+    round_all(in_thirds ? 3.0f * inverse : inverse, is_static ? 0.0f : -0.0f, out);
   }
 
   std::uint8_t mx_scale_code(float largest) const {
@@ -163,9 +192,12 @@ class BlockQuantizer {
         return encode_ue8m0(largest * (1.0f / 6.0f), Rounding::rp);
       case ScaleRule::shift:
         return static_cast<std::uint8_t>(std::max(bits >> 23, 1u));
+      case ScaleRule::search:
+        return static_cast<std::uint8_t>(
+            std::max(std::bit_cast<std::uint32_t>(searched_scale(values(), largest) * 6.0f) >> 23, 1u));
       case ScaleRule::quest:
         return static_cast<std::uint8_t>(
-            std::min(std::bit_cast<std::uint32_t>(quest_scale(&group_.row(0)[first_], width_)) >> 23, 254u));
+            std::min(std::bit_cast<std::uint32_t>(quest_scale(values().data(), width_)) >> 23, 254u));
       case ScaleRule::static_4:
         return at_or_above(largest / 4.0f);
       default:

@@ -36,7 +36,6 @@ from ._fourge import (
     second_moment,
     unpack,
 )
-from ._fourge import _search_scales
 
 __all__ = [
     "Decoder",
@@ -75,8 +74,6 @@ _quantizer = _lru_cache(maxsize=256)(Quantizer)
 _decoder = _lru_cache(maxsize=256)(Decoder)
 _hadamard = _lru_cache(maxsize=256)(Hadamard)
 
-_SEARCHING_RULES = ("search", "sweep")  # no kernel: compiled C++
-
 
 def _input_format(x):
     """f32, bf16 or f16 where x says so; f32 else, which the kernel then asks for."""
@@ -107,7 +104,7 @@ def quantize(
 
     rule: nvfp4 takes static_6, static_4, mse, mae, abs_max (the last three are Four Over Six), search, sweep,
         quest; mxfp4 takes floor, ceil, even, rceil, static_6, static_4, shift, search, sweep, quest. search and
-        sweep have no kernel: compiled C++ tries their scales, and takes format, layout and nothing else.
+        sweep try many scales: for weights.
     block_2d: one scale for each block x block square, stored once per row.
     layout: of the scales: 'linear', 'swizzled_128x4', 'swizzled_8x4'.
     scale_max: nvfp4: what the largest block's scale becomes, 256 or 448; 0: the rule's own.
@@ -115,10 +112,6 @@ def quantize(
     transpose: quantises x^T. rotate: the order of a Hadamard rotation of blocks along the quantised rows.
     signs: [rotate] of +-1 in front of the rotation. amax: nvfp4, of the whole tensor; found unless given.
     """
-    if rule in _SEARCHING_RULES:
-        if block_2d or scale_max or rounding != "nearest" or transpose or rotate or amax is not None:
-            raise Error(f"bad argument: scale rule {rule}: takes format, layout and nothing else")
-        return _search_scales(x, format, rule, layout)
     kernel = _quantizer(
         format,
         rule,

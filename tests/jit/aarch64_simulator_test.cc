@@ -352,7 +352,7 @@ TEST(AArch64Simulator, QuantiseIsBitExactUnderAnyAmax) {
   std::mt19937_64 rng(63);
   for (const ScaleRule rule : kNvfp4Rules) {
     const QuantizerSpec spec{.quantize = {.rule = rule}};
-    if (!check(spec).ok()) continue;
+    if (jit::aarch64_quantize_refusal(spec) != nullptr) continue;
     for (const float amax : {1e-3f, 3.0f, 1e4f, 1e7f, 1e-39f, 3e38f, 0.0f}) {
       auto problem = quantize_problem(spec, 1, 272, false, PlainData::lognormal, rng);
       problem.amax = amax;
@@ -362,9 +362,11 @@ TEST(AArch64Simulator, QuantiseIsBitExactUnderAnyAmax) {
 }
 
 TEST(AArch64Simulator, QuantiseIsBitExactAtEdgesOfScalesAndChoices) {
-  for (const QuantizeProblem& problem : edge_problems())
+  for (const QuantizeProblem& problem : edge_problems()) {
+    if (jit::aarch64_quantize_refusal(problem.spec) != nullptr) continue;
     ASSERT_EQ(first_difference(problem, truth(problem), answer(SimulatedQuantize(problem.spec), problem)),
               "");
+  }
 }
 
 TEST(AArch64Simulator, QuantiseStoresScalesInEveryLayout) {

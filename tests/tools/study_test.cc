@@ -84,7 +84,7 @@ TEST(Study, OrderOfRulesIsThePublishedOne) {
   EXPECT_GT(error(rotated), error(kStatic6)) << "rotation harms NVFP4 where tails are heavy";
   EXPECT_LT(error(mx_rotated), error(shift)) << "and helps MXFP4";
   for (const StudyCell& c : cells)
-    EXPECT_EQ(c.quantizer == "quantize()", c.recipe.rule == ScaleRule::sweep) << c.quantizer;
+    EXPECT_EQ(c.quantizer.find("quantize_" + std::string(name_of(c.recipe.format))), 0u) << c.quantizer;
 }
 
 // A wrong scale rule must not pass: static_4 is 6 % or more from static_6.

@@ -19,8 +19,8 @@ namespace {
 
 constexpr std::int64_t kMostRows = std::int64_t{1} << 31;  // offsets of a 2^31 x 2^31 matrix fit 63 bits
 constexpr std::int64_t kMostOffsetsInJson = 1 << 16;
-constexpr std::initializer_list<ScaleLayout> kScaleLayouts = {ScaleLayout::linear, ScaleLayout::swizzled_128x4,
-                                                         ScaleLayout::swizzled_8x4};
+constexpr std::initializer_list<ScaleLayout> kScaleLayouts = {
+    ScaleLayout::linear, ScaleLayout::swizzled_128x4, ScaleLayout::swizzled_8x4};
 
 struct LayoutOptions {
   std::int64_t rows = 0;

@@ -72,7 +72,7 @@ struct CopiedRow {
 struct Report {
   std::vector<QuantizedRow> quantized;
   std::vector<CopiedRow> copied;
-  std::string computed_by;  // the kernel, or what has no kernel
+  std::string computed_by;  // the kernel
   double seconds = 0.0;
 };
 
@@ -147,19 +147,16 @@ Result<Values> matrix_values(const quant::Safetensors& file, const quant::Tensor
   return values;
 }
 
-/// The kernel for a rule, or quantize()'s compiled code for rules that no kernel takes; the same bits.
+/// The kernel for a rule.
 class MatrixQuantizer {
  public:
   explicit MatrixQuantizer(const QuantizeSpec& spec)
       : spec_(spec), kernel_(Quantizer::create({.quantize = spec})) {}
 
-  std::string computed_by() const {
-    return kernel_.ok() ? kernel_->code().name
-                        : fmt::format("compiled C++, as {} has no kernel", name_of(spec_.rule));
-  }
+  std::string computed_by() const { return kernel_.ok() ? kernel_->code().name : std::string(); }
 
   Result<QuantizedMatrix> run(const Values& values) const {
-    if (!kernel_.ok()) return quantize(values.elements, values.rows, values.cols, spec_);
+    if (!kernel_.ok()) return kernel_.failure();
     QuantizedMatrix matrix;
     matrix.format = spec_.format;
     matrix.rows = values.rows;

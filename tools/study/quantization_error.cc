@@ -26,8 +26,6 @@ Status rotate(std::span<const float> from, std::span<float> to, std::int64_t row
   return hadamard->run(operands);
 }
 
-bool has_kernel(ScaleRule rule) { return rule != ScaleRule::search && rule != ScaleRule::sweep; }
-
 struct Quantized {
   QuantizedMatrix matrix;
   std::string by;
@@ -56,14 +54,6 @@ Result<Quantized> quantize_by_kernel(std::span<const float> values, std::int64_t
   out.matrix.amax = outcome->amax;
   out.matrix.tensor_scale = outcome->tensor_scale;
   return out;
-}
-
-Result<Quantized> quantize_any(std::span<const float> values, std::int64_t rows, std::int64_t cols,
-                               const QuantizeSpec& spec) {
-  if (has_kernel(spec.rule)) return quantize_by_kernel(values, rows, cols, spec);
-  Result<QuantizedMatrix> matrix = quantize(values, rows, cols, spec);
-  if (!matrix) return matrix.failure();
-  return Quantized{std::move(*matrix), "quantize()"};
 }
 
 QuantizationError compare(std::span<const float> x, std::span<const float> y) {
@@ -112,7 +102,7 @@ Result<QuantizationError> quantization_error(std::span<const float> values, std:
     source = y;
   }
   const Result<Quantized> quantized =
-      quantize_any(source, rows, cols, {.format = recipe.format, .rule = recipe.rule});
+      quantize_by_kernel(source, rows, cols, {.format = recipe.format, .rule = recipe.rule});
   if (!quantized) return quantized.failure();
   const Result<Decoder> decoder = Decoder::create({.format = recipe.format});
   if (!decoder) return decoder.failure();

@@ -25,7 +25,7 @@ std::string name_of(const Recipe& recipe);
 struct QuantizationError {
   double relative_mse = 0;             // sum (x - y)^2 / sum x^2
   double relative_mse_of_largest = 0;  // the same over the largest |x| of every 128 along a row
-  std::string quantizer;               // the kernel that quantised, or "quantize()" for rules without one
+  std::string quantizer;               // the kernel that quantised
 };
 
 /// y = rotation back of decode of quantise of rotation of x (Hadamard, Quantizer, Decoder; rules that no
