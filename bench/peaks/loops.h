@@ -33,6 +33,7 @@ struct UnitLoop {
   Loop function() const { return code.entry<Loop>(); }
 };
 /// source: 1,024 bytes of operands for the tile units. kUnsupportedIsa when the unit is missing.
+/// FOURGE_MAX_ISA below avx512 makes fma_f32 the unit of AVX2: 256 bits wide.
 Result<UnitLoop> make_unit_loop(Unit unit);
 
 /// A chain of integer multiplications, each waiting for the one before.

@@ -231,7 +231,9 @@ Result<UnitLoop> make_unit_loop(Unit unit) {
     if (!code.ok()) return code.failure();
     return UnitLoop{std::move(*code), loop.operations()};
   };
-  const bool zmm = features.missing_for(jit::Isa::avx512) == nullptr;
+  const Result<std::optional<jit::Isa>>& cap = jit::environment_max_isa();
+  const bool capped = cap.ok() && cap->has_value() && jit::above(jit::Isa::avx512, **cap);
+  const bool zmm = !capped && features.missing_for(jit::Isa::avx512) == nullptr;
   switch (unit) {
     case Unit::fma_f32:
       return finish(VectorUnitLoop(unit, zmm), "peak_fma_f32");
