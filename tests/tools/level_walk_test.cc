@@ -6,6 +6,8 @@
 #include <string>
 
 #include "jit/cpu.h"
+#include "jit/select.h"
+#include "tests/support/test_data.h"
 #include "tests/tools/cli.h"
 
 namespace fourge::tests {
@@ -52,6 +54,36 @@ TEST(LevelWalk, DemoIsExactAtEveryLevelOfThisMachine) {
       const auto isa = jit::parse_isa(product["isa"].get<std::string>());
       ASSERT_TRUE(isa.has_value()) << product["isa"];
       EXPECT_FALSE(jit::above(*isa, level)) << name_of(level) << " " << product["kernel"];
+    }
+  }
+}
+
+bool checked(const nlohmann::json& file, const std::string& variant) {
+  for (const std::string kernel : file["checked_by"]) {
+    if (kernel.ends_with("__" + variant)) return true;
+  }
+  return false;
+}
+
+// By every kernel up to the cap and none above it: outputs of instructions, bit for bit.
+TEST(LevelWalk, ConformAgreesAtEveryLevelOfThisMachine) {
+  const auto path = [](const char* name) { return (test_data() / "tc" / name).string(); };
+  for (const jit::Isa level : jit::kIsas) {
+    if (jit::host_features().missing_for(level) != nullptr) continue;
+    const MaxIsa cap(name_of(level));
+    const nlohmann::json document =
+        json_of({"conform", "--json", path("nvfp4_ue4m3_b16.safetensors"),
+                 path("mxfp4_ue8m0_b32.safetensors"), path("mxf4nvf4_ue8m0_b16.safetensors")});
+    ASSERT_EQ(document["files"].size(), 3u);
+    for (const nlohmann::json& file : document["files"]) {
+      EXPECT_EQ(file["outputs"], 14 * 128);
+      EXPECT_EQ(file["mismatches"], 0) << name_of(level);
+      for (const jit::GemmKernelEntry& entry : jit::gemm_kernels()) {
+        if (entry.numerics != Numerics::blackwell || entry.isa == jit::Isa::amx) continue;
+        const bool runs =
+            !jit::above(entry.isa, level) && jit::host_features().missing_for(entry.isa) == nullptr;
+        EXPECT_EQ(checked(file, entry.isa_variant), runs) << name_of(level) << " " << entry.isa_variant;
+      }
     }
   }
 }
