@@ -93,7 +93,7 @@ struct Ue4m3Scales {  // number: the code
 struct PowerOfTwoScales {  // number: the exponent
   static constexpr std::int32_t kLeast = -125;
   template <class D>
-  static HWY_INLINE SignedOf<D> first(D d, hn::Vec<D> scale) {
+  static HWY_INLINE SignedOf<D> first(D, hn::Vec<D> scale) {
     const hn::RebindToSigned<D> di;
     const auto exponent = hn::Sub(hn::ShiftRight<23>(hn::BitCast(di, scale)), hn::Set(di, 127));
     return hn::Max(exponent, hn::Set(di, kLeast));
