@@ -355,7 +355,8 @@ FOURGE_API fourge_status fourge_quantizer_kernel(const fourge_quantizer* quantiz
 FOURGE_API fourge_status fourge_quantizer_run(const fourge_quantizer* quantizer,
                                               const fourge_quantize_operands* operands, int32_t threads,
                                               fourge_quantize_outcome* outcome);
-/* Without a kernel, for every rule: f32, not transposed, not rotated, amax found by a pass. FOURGE_BAD_ARGUMENT where spec or operands ask for more. */
+/* Without a kernel, for every rule: f32, not transposed, not rotated, amax found by a pass.
+ * FOURGE_BAD_ARGUMENT where spec or operands ask for more. */
 FOURGE_API fourge_status fourge_quantize(const fourge_quantizer_spec* spec,
                                          const fourge_quantize_operands* operands,
                                          fourge_quantize_outcome* outcome);
