@@ -1,5 +1,6 @@
 """tools/bench_compare on files: it finds differences that are there, and none that are not."""
 
+import argparse
 import importlib.machinery
 import importlib.util
 import json
@@ -70,6 +71,22 @@ class BenchCompare(unittest.TestCase):
         done = self.tool("--files", self.write("b.json", {"a": 1.0}), self.write("h.json", {"a": 2.0}))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("unclear", done.stdout)
+
+    def test_a_group_without_a_match_gives_nothing(self):
+        # An older commit has a program for each group. Of these, the second finds no name and writes no file, and the
+        # third one that is empty.
+        folder = pathlib.Path(self.folder.name)
+        body = json.dumps({"benchmarks": [{"name": "a", "time_unit": "us", "best_us": 3.0, "real_time": 4.0}]})
+        programs = []
+        for number, line in enumerate([f"echo '{body}' > $1", "true", ": > $1"]):
+            script = folder / f"group{number}"
+            script.write_text(f"#!/bin/sh\n{line}\n")
+            script.chmod(0o755)
+            programs.append(([script], "{}", "--filter={}", "--seconds={}"))
+        options = argparse.Namespace(filter="a", seconds=0.1, full=False)
+        out = folder / "run.json"
+        self.assertEqual(bench_compare.measure(programs, options, out), {"a": 3.0})
+        self.assertEqual(bench_compare.measure(programs[1:], options, out), {})
 
     def test_wrong_results_and_bad_use_are_refused(self):
         good = self.write("good.json", {"a": 1.0})
