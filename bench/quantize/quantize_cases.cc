@@ -92,7 +92,7 @@ std::vector<QuantizerSpec> specs_of(const HarnessOptions& options) {
   std::vector<QuantizerSpec> specs;
   for (const Format format : {Format::nvfp4, Format::mxfp4}) {
     for (const ScaleRule rule : scale_rules_of(format)) {
-      if (options.quick && tries_scales(rule)) continue;  // up to a hundred times as long
+      if ((options.quick || options.smoke) && tries_scales(rule)) continue;  // up to a hundred times as long
       specs.push_back({.quantize = {.format = format, .rule = rule}, .input = ElementFormat::bf16});
     }
     const QuantizerSpec plain{
