@@ -49,16 +49,20 @@ const jit::DecodeTable* table_for(const DecodeSpec& spec, float tensor_scale) {
   return last->data() != nullptr ? last.get() : nullptr;
 }
 
-// Scales of a row without gaps. `scratch` holds a row of them, rounded up to four.
-const std::uint8_t* linear_scales(const QuantizedView& matrix, std::int64_t row, std::uint8_t* scratch) {
-  const std::int64_t columns = matrix.scale_cols();
-  const std::uint8_t* from = matrix.scales + scale_offset(matrix.layout, row, 0, columns);
-  if (matrix.layout == ScaleLayout::linear) return from;
-  const std::int64_t step =
-      matrix.layout == ScaleLayout::swizzled_128x4 ? 512 : 32;  // to the next four columns
-  for (std::int64_t four = 0; four < (columns + 3) / 4; ++four)
-    std::memcpy(scratch + 4 * four, from + four * step, 4);
-  return scratch;
+// How the scales of rows lie from `row` on, and for how many rows that holds.
+struct ScaleSteps {
+  std::int64_t four, row, rows;
+};
+ScaleSteps scale_steps(const QuantizedView& matrix, std::int64_t row) {
+  switch (matrix.layout) {
+    case ScaleLayout::swizzled_128x4:
+      return {512, 16, 32 - row % 32};
+    case ScaleLayout::swizzled_8x4:
+      return {32, 4, 8 - row % 8};
+    case ScaleLayout::linear:
+      break;
+  }
+  return {4, matrix.scale_cols(), matrix.rows - row};
 }
 
 }  // namespace
@@ -113,16 +117,27 @@ Status Decoder::run(const QuantizedView& matrix, void* y, std::int64_t y_stride,
       no_memory = true;
       return;
     }
-    const std::int64_t first_row = is_flat ? 0 : task * rows_per_task,
-                       first_col = is_flat ? task * cols_per_task : 0;
-    for (std::int64_t row = first_row; row < std::min(rows, first_row + rows_per_task); ++row) {
-      jit::DecodeArgs args{};
-      args.codes = matrix.codes + (row * cols + first_col) / 2;
-      args.scales = is_flat ? matrix.scales + first_col / block : linear_scales(matrix, row, scratch);
-      args.y = static_cast<std::uint8_t*>(y) + (row * stride + first_col) * bytes;
-      args.table = table->data();
-      args.blocks = std::min(cols_per_task, cols - first_col) / block;
-      kernel_->run(args);
+    auto* const out = static_cast<std::uint8_t*>(y);
+    if (is_flat) {
+      const std::int64_t col = task * cols_per_task;
+      kernel_->run({matrix.codes + col / 2, matrix.scales + col / block, out + col * bytes, table->data(),
+                    std::min(cols_per_task, cols - col) / block});
+      return;
+    }
+    const std::int64_t last_row = std::min(rows, (task + 1) * rows_per_task);
+    for (std::int64_t row = task * rows_per_task; row < last_row;) {
+      const ScaleSteps steps = scale_steps(matrix, row);
+      const std::int64_t count = std::min(steps.rows, last_row - row);
+      kernel_->run_rows({.first = {matrix.codes + row * cols / 2,
+                                   matrix.scales + scale_offset(matrix.layout, row, 0, matrix.scale_cols()),
+                                   out + row * stride * bytes, table->data(), cols / block},
+                         .rows = count,
+                         .code_step = cols / 2,
+                         .y_step = stride * bytes,
+                         .scale_step = steps.four,
+                         .scale_row_step = steps.row,
+                         .scratch = scratch});
+      row += count;
     }
   });
   if (no_memory) return {Error::kOutOfMemory, "no scratch memory for a row of scales"};
@@ -150,6 +165,22 @@ DecodeTable::DecodeTable(const DecodeSpec& spec, float tensor_scale)
 bool DecodeTable::is_for(const DecodeSpec& spec, float tensor_scale) const {
   return spec == spec_ &&
          std::bit_cast<std::uint32_t>(tensor_scale) == std::bit_cast<std::uint32_t>(tensor_scale_);
+}
+
+void DecodeKernel::run_rows(const DecodeRows& rows) const {
+  DecodeArgs args = rows.first;
+  for (std::int64_t row = 0; row < rows.rows; ++row) {
+    const std::uint8_t* scales = rows.first.scales + row * rows.scale_row_step;
+    args.scales = scales;
+    if (rows.scale_step != 4) {
+      for (std::int64_t four = 0; four < (args.blocks + 3) / 4; ++four)
+        std::memcpy(rows.scratch + 4 * four, scales + four * rows.scale_step, 4);
+      args.scales = rows.scratch;
+    }
+    run(args);
+    args.codes += rows.code_step;
+    args.y += rows.y_step;
+  }
 }
 
 std::span<const DecodeKernelEntry> decode_kernels() {

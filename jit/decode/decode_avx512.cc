@@ -26,7 +26,18 @@ class DecodeAvx512 final : public DecodeKernel {
     return {code_->code.name(),  "avx512", "bit_exact(decode)", code_->code.bytes(), code_->notes.registers,
             code_->notes.budget, {},       code_->notes.ports};
   }
-  void run(const DecodeArgs& args) const override { code_->code.entry<void (*)(const DecodeArgs*)>()(&args); }
+  void run(const DecodeArgs& args) const override {
+    run_rows({.first = args,
+              .rows = 1,
+              .code_step = 0,
+              .y_step = 0,
+              .scale_step = 4,
+              .scale_row_step = 0,
+              .scratch = nullptr});
+  }
+  void run_rows(const DecodeRows& rows) const override {
+    code_->code.entry<void (*)(const DecodeRows*)>()(&rows);
+  }
 
  private:
   std::shared_ptr<const DecodeCode> code_;

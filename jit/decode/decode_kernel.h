@@ -28,11 +28,24 @@ class DecodeTable {
 };
 constexpr int scale_codes(Format format) { return info(format).scale == ElementFormat::ue4m3 ? 128 : 256; }
 
+/// Rows whose scales lie at fixed distances: what the AVX-512 code reads.
+struct DecodeRows {
+  DecodeArgs first;             // the first row; scales four at a time
+  std::int64_t rows;            // >= 1
+  std::int64_t code_step;       // bytes from row to row: no gaps
+  std::int64_t y_step;          // bytes from row to row
+  std::int64_t scale_step;      // bytes from four scales to the next four
+  std::int64_t scale_row_step;  // bytes from row to row
+  std::uint8_t* scratch;        // scales of a row, rounded up to four
+};
+
 class DecodeKernel {
  public:
   virtual ~DecodeKernel() = default;
   virtual KernelCode code() const = 0;
   virtual void run(const DecodeArgs& args) const = 0;
+  /// Row after row by run(), their scales gathered in `scratch` where they have gaps.
+  virtual void run_rows(const DecodeRows& rows) const;
 };
 
 using DecodeKernelEntry = KernelEntry<DecodeSpec, DecodeKernel>;

@@ -55,8 +55,13 @@ class RowOfTiles {
       tiles_done = units * jit::kUnitTiles;
       const bool tall = spec_.from == ByteLayout::swizzled_128x4 || spec_.to == ByteLayout::swizzled_128x4;
       rows_done = tall ? rows / kTileRows * kTileRows : rows / jit::kUnitRows * jit::kUnitRows;
-      const std::int64_t step = tall ? 4 : jit::kUnitRows;  // a unit of 128x4: rows r..r + 3, and 32 apart
-      for (std::int64_t r = 0; r < (tall ? rows_done / 4 : rows_done); r += step) kernel_.run(args(r, units));
+      if (tall && kernel_.takes_bands()) {
+        if (rows_done > 0) kernel_.run(args(0, units));
+      } else {
+        const std::int64_t step = tall ? 4 : jit::kUnitRows;  // a unit of 128x4: rows r..r + 3, and 32 apart
+        for (std::int64_t r = 0; r < (tall ? rows_done / 4 : rows_done); r += step)
+          kernel_.run(args(r, units));
+      }
     }
     const std::int64_t tiles = (o_.columns + 3) / 4;
     const std::int64_t padded = padded_scale_rows(scale_layout_of(spec_.to), o_.rows);

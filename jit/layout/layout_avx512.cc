@@ -27,6 +27,7 @@ class LayoutAvx512 final : public LayoutKernel {
             code_->notes.budget, {},       code_->notes.ports};
   }
   void run(const LayoutArgs& args) const override { code_->code.entry<void (*)(const LayoutArgs*)>()(&args); }
+  bool takes_bands() const override { return true; }
 
  private:
   std::shared_ptr<const LayoutCode> code_;

@@ -30,6 +30,8 @@ class LayoutKernel {
   virtual ~LayoutKernel() = default;
   virtual KernelCode code() const = 0;
   virtual void run(const LayoutArgs& args) const = 0;
+  // Whether a run between linear and 128x4 covers all 128 rows of its tiles, not one unit's.
+  virtual bool takes_bands() const { return false; }
 };
 
 using LayoutKernelEntry = KernelEntry<LayoutSpec, LayoutKernel>;

@@ -11,22 +11,33 @@ using Xbyak::Ymm;
 using Xbyak::Zmm;
 
 void DecodeGenerator::generate() {
-  Label single, done;
+  Label next_row, single, done;
   prologue(0);
   load_arguments();
+  L(next_row);
+  mov(scales, row_scales);
+  mov(blocks_left, ptr[args + offsetof(DecodeRows, first.blocks)]);
   block_loop(kUnroll, single);
   L(single);
   block_loop(1, done);
   L(done);
+  add(row_scales, ptr[args + offsetof(DecodeRows, scale_row_step)]);
+  add(y, y_gap);
+  dec(rows_left);
+  jnz(next_row, T_NEAR);
   epilogue();
 }
 
 void DecodeGenerator::load_arguments() {
-  mov(codes, ptr[args + offsetof(DecodeArgs, codes)]);
-  mov(scales, ptr[args + offsetof(DecodeArgs, scales)]);
-  mov(y, ptr[args + offsetof(DecodeArgs, y)]);
-  mov(table, ptr[args + offsetof(DecodeArgs, table)]);
-  mov(blocks_left, ptr[args + offsetof(DecodeArgs, blocks)]);
+  mov(codes, ptr[args + offsetof(DecodeRows, first.codes)]);
+  mov(row_scales, ptr[args + offsetof(DecodeRows, first.scales)]);
+  mov(y, ptr[args + offsetof(DecodeRows, first.y)]);
+  mov(table, ptr[args + offsetof(DecodeRows, first.table)]);
+  mov(rows_left, ptr[args + offsetof(DecodeRows, rows)]);
+  mov(scale_step, ptr[args + offsetof(DecodeRows, scale_step)]);
+  imul(rax, ptr[args + offsetof(DecodeRows, first.blocks)], width() * out_bytes());
+  mov(y_gap, ptr[args + offsetof(DecodeRows, y_step)]);
+  sub(y_gap, rax);
   mov(eax, 0xffff0000u);
   kmovd(upper_half, eax);
 }
@@ -47,7 +58,11 @@ void DecodeGenerator::block_loop(int unroll, const Label& done) {
     }
   }
   add(codes, unroll * width() / 2);
-  add(scales, unroll);
+  if (unroll == kUnroll) {
+    add(scales, scale_step);
+  } else {
+    add(scales, unroll);  // the last ones are of one word
+  }
   add(y, unroll * width() * out_bytes());
   sub(blocks_left, unroll);
   jmp(next, T_NEAR);
@@ -125,7 +140,9 @@ KernelNotes DecodeGenerator::notes() const {
       {"zmm12..19", "rows of the table"},
       {"k1", "the upper half of words"},
       {"rsi, rdx, rcx, r8, r9", "codes, scales, y, table, blocks left"},
-      {"rax, r10", "offsets of rows"},
+      {"rax, r10", "offsets of rows of the table"},
+      {"r11, rbx, r12, r13",
+       "scales of the row, rows left, bytes between rows of y, four scales to the next"},
   };
   notes.ports = is_f32() ? PortBudget{2, 16} : PortBudget{width() == 16 ? 3.0 : 2.0, 32};
   notes.budget = is_f32()        ? "16 elements: 4 uops on p05, 2 of them p5 -> 2 cycles"

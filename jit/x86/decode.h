@@ -7,7 +7,7 @@
 
 namespace fourge::jit {
 
-/// Emits decode_<output>_<format>__avx512. F, BW.
+/// Emits decode_<output>_<format>__avx512: DecodeRows. F, BW.
 ///
 ///   f32          16 elements a vector: a nibble to every dword, then vpermps in the scale's row of 16
 ///   products bf16, f16    32 elements a vector: a nibble to every word, then vpermw in one row (blocks of
@@ -19,7 +19,7 @@ class DecodeGenerator : public X86Generator {
   KernelNotes notes() const override;
 
  private:
-  static constexpr int kVectorBytes = 64, kUnroll = 4;  // blocks an iteration, even
+  static constexpr int kVectorBytes = 64, kUnroll = 4;  // blocks an iteration: a word of scales
 
   void generate() override;
   void load_arguments();
@@ -43,6 +43,7 @@ class DecodeGenerator : public X86Generator {
 
   const Xbyak::Reg64 args = rdi, codes = rsi, scales = rdx, y = rcx, table = r8, blocks_left = r9;
   const Xbyak::Reg64 row0 = rax, row1 = r10;
+  const Xbyak::Reg64 row_scales = r11, rows_left = rbx, y_gap = r12, scale_step = r13;
 
   DecodeSpec spec_;
 };

@@ -14,10 +14,12 @@ void LayoutGenerator::generate() {
   load_arguments();
   if (!is_scales(spec_.from)) {
     code_loop();
-  } else if (spec_.from == ByteLayout::linear || spec_.to == ByteLayout::linear) {
-    transposition_loop();
-  } else {
+  } else if (spec_.from != ByteLayout::linear && spec_.to != ByteLayout::linear) {
     tile_loop();
+  } else if (tiles() == ByteLayout::swizzled_128x4) {
+    tall_loop();
+  } else {
+    small_loop();
   }
   epilogue();
   pool_.emit(*this);
@@ -45,63 +47,52 @@ Xbyak::RegExp LayoutGenerator::row(int base, int k) const {
   return k == 3 ? bases[base] + stride_3 : bases[base] + stride * k;
 }
 
-void LayoutGenerator::transposition_loop() {
+// Linear beside 8x4: 16 rows, from unit to unit along them.
+void LayoutGenerator::small_loop() {
   Label next;
   const Reg64& linear = to_tiles() ? from : to;
   const Reg64& tiled = to_tiles() ? to : from;
-  set_row_bases(linear, stride, tiles() == ByteLayout::swizzled_128x4 ? 32 : 4);
+  set_row_bases(linear, stride, 4);
   lea(second_tile_row, ptr[tiled + tile_row_stride]);
+  if (to_tiles()) load_small_indices();
   L(next);
-  if (to_tiles()) {
-    load_rows();
-    transpose();
-    store_tiles();
-  } else {
-    load_tiles();
-    transpose();
-    store_rows();
-  }
+  for (int part = 0; part < 4; ++part) to_tiles() ? small_from_rows(part) : rows_from_small(part);
   for (const Reg64& base : bases) add(base, kVectorBytes);
-  add(tiled, kUnitTiles * tile_bytes(tiles()));
-  add(second_tile_row, kUnitTiles * tile_bytes(tiles()));
+  add(tiled, kUnitTiles * 32);
+  add(second_tile_row, kUnitTiles * 32);
   dec(units_left);
   jnz(next, T_NEAR);
 }
 
-// zmm k <-> row unit_row(k) of the linear side.
-void LayoutGenerator::load_rows() {
-  for (int k = 0; k < kUnitRows; ++k) {
-    const bool tall = tiles() == ByteLayout::swizzled_128x4;
-    vmovdqu32(Zmm(k), ptr[tall ? row(k % 4, k / 4) : row(k / 4, k % 4)]);
+// Linear beside 128x4: the 128 rows of 16 tiles, four and those 32 apart at a time, then the next 16 tiles.
+// So whole tiles pass through L1 once; rows of tiles would come back for each line of them.
+void LayoutGenerator::tall_loop() {
+  Label next, next_rows;
+  const Reg64& linear = to_tiles() ? from : to;
+  const Reg64& tiled = to_tiles() ? to : from;
+  set_row_bases(linear, stride, 32);
+  lea(four_rows, ptr[stride * 4]);
+  imul(back, stride, -32);
+  add(back, kVectorBytes);
+  L(next);
+  mov(rows_left, 8);
+  L(next_rows);
+  if (to_tiles()) {
+    for (int k = 0; k < kUnitRows; ++k) vmovdqu32(Zmm(k), ptr[row(k % 4, k / 4)]);
+    for (int t = 0; t < kUnitTiles; ++t) prefetchw(ptr[to + t * 512 + kVectorBytes]);
+  } else {
+    for (int t = 0; t < kUnitTiles; ++t) vmovdqu32(Zmm(t), ptr[from + t * 512]);
   }
-}
-void LayoutGenerator::store_rows() {
-  for (int k = 0; k < kUnitRows; ++k) {
-    const bool tall = tiles() == ByteLayout::swizzled_128x4;
-    vmovdqu32(ptr[tall ? row(k % 4, k / 4) : row(k / 4, k % 4)], Zmm(k));
-  }
-}
-
-// zmm t <-> the 16 rows of column tile t.
-void LayoutGenerator::load_tiles() {
-  for (int t = 0; t < kUnitTiles; ++t) {
-    if (tiles() == ByteLayout::swizzled_128x4) {
-      vmovdqu32(Zmm(t), ptr[from + t * 512]);
-    } else {
-      vmovdqu32(Ymm(t), ptr[from + t * 32]);
-      vinserti64x4(Zmm(t), Zmm(t), ptr[second_tile_row + t * 32], 1);
-    }
-  }
-}
-void LayoutGenerator::store_tiles() {
-  for (int t = 0; t < kUnitTiles; ++t) {
-    if (tiles() == ByteLayout::swizzled_128x4) {
-      vmovdqu32(ptr[to + t * 512], Zmm(t));
-    } else {
-      vmovdqu32(ptr[to + t * 32], Ymm(t));
-      vextracti64x4(ptr[second_tile_row + t * 32], Zmm(t), 1);
-    }
-  }
+  transpose();
+  for (int k = 0; k < 16; ++k) vmovdqu32(to_tiles() ? ptr[to + k * 512] : ptr[row(k % 4, k / 4)], Zmm(k));
+  for (const Reg64& base : bases) add(base, four_rows);
+  add(tiled, kVectorBytes);
+  dec(rows_left);
+  jnz(next_rows, T_NEAR);
+  for (const Reg64& base : bases) add(base, back);
+  add(tiled, (kUnitTiles - 1) * 512);
+  dec(units_left);
+  jnz(next, T_NEAR);
 }
 
 // Word j of zmm i <- word i of zmm j: words, then pairs of them, then quarters of vectors.
@@ -130,9 +121,70 @@ void LayoutGenerator::transpose() {
   }
 }
 
+// Quarter q of `vector` <- the 16 bytes at quarter(q): three uops on p05, where shuffles would need p5.
+template <class Quarter>
+void LayoutGenerator::load_quarters(const Zmm& vector, const Quarter& quarter) {
+  vmovdqu32(Xbyak::Xmm(vector.getIdx()), ptr[quarter(0)]);
+  for (int q = 1; q < 4; ++q) vinserti32x4(vector, vector, ptr[quarter(q)], static_cast<std::uint8_t>(q));
+}
+
+// In every quarter: word j of zmm first + i <- word i of zmm first + j, i, j < 4. Through the four after
+// those.
+void LayoutGenerator::transpose_quarters(int first) {
+  const auto at = [first](int i) { return Zmm(first + i); };
+  vpunpckldq(at(4), at(0), at(1));
+  vpunpckhdq(at(5), at(0), at(1));
+  vpunpckldq(at(6), at(2), at(3));
+  vpunpckhdq(at(7), at(2), at(3));
+  vpunpcklqdq(at(0), at(4), at(6));
+  vpunpckhqdq(at(1), at(4), at(6));
+  vpunpcklqdq(at(2), at(5), at(7));
+  vpunpckhqdq(at(3), at(5), at(7));
+}
+
+// Lane 8 t + r of a line of two small tiles: row r of tile t; the first source holds the even rows.
+void LayoutGenerator::load_small_indices() {
+  for (std::uint32_t pair = 0; pair < 2; ++pair) {
+    vmovdqa32(Zmm(30 + static_cast<int>(pair)), table(lanes_of([pair](std::uint32_t lane) {
+                const std::uint32_t row = lane % 8, tile = 2 * pair + lane / 8;
+                return row % 2 * 16 + row / 2 * 4 + tile;
+              })));
+  }
+}
+
+// Column tiles 4 part..4 part + 3 of both rows of tiles.
+void LayoutGenerator::small_from_rows(int part) {
+  for (int tile_row = 0; tile_row < 2; ++tile_row) {
+    const int first = (2 * part + tile_row) % 4 * 4;
+    for (int odd = 0; odd < 2; ++odd) {
+      load_quarters(Zmm(first + odd),
+                    [&](int q) { return row(2 * tile_row + q / 2, q % 2 * 2 + odd) + part * kQuarterBytes; });
+    }
+    const Reg64& tiled = tile_row == 0 ? to : second_tile_row;
+    for (int pair = 0; pair < 2; ++pair) {
+      const Zmm words(first + 2 + pair);
+      vmovdqa32(words, Zmm(30 + pair));
+      vpermi2d(words, Zmm(first), Zmm(first + 1));
+      vmovdqu32(ptr[tiled + (2 * part + pair) * kVectorBytes], words);
+    }
+  }
+}
+
+// Rows 4 part..4 part + 3: quarter q of a row holds column tiles 4 q..4 q + 3.
+void LayoutGenerator::rows_from_small(int part) {
+  const int first = part % 2 * 8;
+  const Reg64& tiled = part < 2 ? from : second_tile_row;
+  for (int t = 0; t < 4; ++t) {
+    load_quarters(Zmm(first + t), [&](int q) { return tiled + (4 * q + t) * 32 + part % 2 * kQuarterBytes; });
+  }
+  transpose_quarters(first);
+  for (int k = 0; k < 4; ++k) vmovdqu32(ptr[row(part, k)], Zmm(first + k));
+}
+
 // 128x4 <-> 8x4: row 32 j + 8 h + i is word 4 (8 h + i) + j of the tall tile, word i of small tile 4 j + h.
+// Two column tiles at a time: small ones fill a line.
 void LayoutGenerator::tile_loop() {
-  Label next;
+  Label next, single, done;
   const bool to_small = spec_.to == ByteLayout::swizzled_8x4;
   const Reg64& tall = to_small ? from : to;
   set_row_bases(to_small ? to : from, tile_row_stride, 4);
@@ -143,43 +195,63 @@ void LayoutGenerator::tile_loop() {
                 return first == 0 ? 4 * (lane % 8) + lane / 8 + 2 * half : lane % 4 * 8 + lane / 4 + 4 * half;
               })));
   }
+  const auto convert = [&](int count) {
+    for (int h = 0; h < 4; ++h) to_small ? small_from_tall(h, count) : tall_from_small(h, count);
+    for (const Reg64& base : bases) add(base, 32 * count);
+    add(tall, 512 * count);
+    sub(units_left, count);
+  };
   L(next);
-  if (to_small) {
-    small_from_tall();
-  } else {
-    tall_from_small();
-  }
-  for (const Reg64& base : bases) add(base, 32);
-  add(tall, 512);
-  dec(units_left);
-  jnz(next, T_NEAR);
+  cmp(units_left, 2);
+  jl(single, T_NEAR);
+  convert(2);
+  jmp(next, T_NEAR);
+  L(single);
+  test(units_left, units_left);
+  jz(done, T_NEAR);
+  convert(1);
+  L(done);
 }
 
-void LayoutGenerator::small_from_tall() {
-  for (int h = 0; h < 4; ++h) {
-    vmovdqu32(Zmm(0), ptr[from + h * 128]);
-    vmovdqu32(Zmm(1), ptr[from + h * 128 + kVectorBytes]);
+void LayoutGenerator::small_from_tall(int h, int count) {
+  const int first = h % 2 * 8;
+  for (int tile = 0; tile < count; ++tile) {
+    const Zmm low(first), high(first + 1);
+    vmovdqu32(low, ptr[from + tile * 512 + h * 128]);
+    vmovdqu32(high, ptr[from + tile * 512 + h * 128 + kVectorBytes]);
     for (int half = 0; half < 2; ++half) {
-      const Zmm words(2 + half);
+      const Zmm words(first + 2 + 2 * half + tile);
       vmovdqa32(words, Zmm(30 + half));
-      vpermi2d(words, Zmm(0), Zmm(1));
-      vmovdqu32(ptr[row(2 * half, h)], Ymm(2 + half));
+      vpermi2d(words, low, high);
+    }
+  }
+  for (int half = 0; half < 2; ++half) {
+    const Zmm words(first + 2 + 2 * half), next_tile(words.getIdx() + 1), line(first + 6 + half);
+    if (count == 1) {
+      vmovdqu32(ptr[row(2 * half, h)], Ymm(words.getIdx()));
       vextracti64x4(ptr[row(2 * half + 1, h)], words, 1);
+    } else {
+      vinserti64x4(line, words, Ymm(next_tile.getIdx()), 1);
+      vshufi64x2(words, words, next_tile, 0b11'10'11'10);
+      vmovdqu32(ptr[row(2 * half, h)], line);
+      vmovdqu32(ptr[row(2 * half + 1, h)], words);
     }
   }
 }
 
-void LayoutGenerator::tall_from_small() {
-  for (int h = 0; h < 4; ++h) {
+void LayoutGenerator::tall_from_small(int h, int count) {
+  for (int tile = 0; tile < count; ++tile) {
+    const int first = (2 * h + tile) % 4 * 4;
     for (int half = 0; half < 2; ++half) {
-      vmovdqu32(Ymm(half), ptr[row(2 * half, h)]);
-      vinserti64x4(Zmm(half), Zmm(half), ptr[row(2 * half + 1, h)], 1);
+      const Zmm rows(first + half);
+      vmovdqu32(Ymm(rows.getIdx()), ptr[row(2 * half, h) + tile * 32]);
+      vinserti64x4(rows, rows, ptr[row(2 * half + 1, h) + tile * 32], 1);
     }
     for (int half = 0; half < 2; ++half) {
-      const Zmm words(2 + half);
+      const Zmm words(first + 2 + half);
       vmovdqa32(words, Zmm(30 + half));
-      vpermi2d(words, Zmm(0), Zmm(1));
-      vmovdqu32(ptr[to + h * 128 + half * kVectorBytes], words);
+      vpermi2d(words, Zmm(first), Zmm(first + 1));
+      vmovdqu32(ptr[to + tile * 512 + h * 128 + half * kVectorBytes], words);
     }
   }
 }
@@ -237,18 +309,29 @@ void LayoutGenerator::code_vector(int i) {
 KernelNotes LayoutGenerator::notes() const {
   KernelNotes notes;
   notes.registers = {
-      {"zmm0..15", "words of 16 rows or tiles"},
+      {"zmm0..15", "words of rows or tiles"},
       {"zmm16..31", "the same half transposed; indices and masks"},
       {"rsi, rdx, r9", "from, to, units left"},
       {"rbx, r12, r13, r14", "rows 0, 4, 8, 12 of a unit, or those 32 apart"},
       {"rcx, r8, r10, r11", "strides; the second row of tiles"},
+      {"rax, r15", "128x4 beside linear: the way back to the first rows, rows left"},
   };
   const bool tiles_only = spec_.from != ByteLayout::linear && spec_.to != ByteLayout::linear;
-  notes.ports = {!is_scales(spec_.from) ? 2.0 : tiles_only ? 1.5 : 4.0, 64};
-  notes.budget = !is_scales(spec_.from) ? "2 cycles on p0 for 64 bytes"
-                 : spec_.from == ByteLayout::linear || spec_.to == ByteLayout::linear
-                     ? "4 cycles on p5 for 64 bytes"
-                     : "1.5 cycles on p5 for 64 bytes";
+  if (!is_scales(spec_.from)) {
+    notes.ports = {2.0, kVectorBytes};
+    notes.budget = "2 cycles on p0 for 64 bytes";
+  } else if (tiles_only) {
+    notes.ports = {spec_.to == ByteLayout::swizzled_8x4 ? 2.0 : 1.0, kVectorBytes};
+    notes.budget = spec_.to == ByteLayout::swizzled_8x4 ? "2 cycles on p5 for 64 bytes"
+                                                        : "1 cycle on p05 for 64 bytes, half of it p5";
+  } else if (tiles() == ByteLayout::swizzled_128x4) {
+    notes.ports = {4.0, kVectorBytes};
+    notes.budget = "4 cycles on p5 for 64 bytes";
+  } else {
+    notes.ports = {to_tiles() ? 2.0 : 2.5, kVectorBytes};
+    notes.budget = to_tiles() ? "64 bytes: 4 uops on p05, 1 of them p5 -> 2 cycles"
+                              : "64 bytes: 5 uops on p05, 2 of them p5 -> 2.5 cycles";
+  }
   return notes;
 }
 

@@ -195,7 +195,13 @@ TEST(DecodeAvx512, KeepsTheAbiWithPoisonedRegisters) {
       const std::vector<std::uint8_t> want = truth(matrix, output, matrix.cols);
       for (const std::uint32_t mxcsr : {0x1f80u, 0xffc0u}) {
         std::vector<std::uint8_t> y(want.size());
-        jit::DecodeArgs args{matrix.codes.data(), matrix.scales.data(), y.data(), table.data(), 11};
+        jit::DecodeRows args{.first = {matrix.codes.data(), matrix.scales.data(), y.data(), table.data(), 11},
+                             .rows = 1,
+                             .code_step = 0,
+                             .y_step = 0,
+                             .scale_step = 4,
+                             .scale_row_step = 0,
+                             .scratch = nullptr};
         const auto entry = reinterpret_cast<void (*)(void*)>(
             reinterpret_cast<std::uintptr_t>((*kernel)->code().bytes.data()));
         EXPECT_EQ(abi_violations(entry, &args, mxcsr), "");
