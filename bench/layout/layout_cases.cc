@@ -69,15 +69,19 @@ std::vector<LayoutSpec> every_spec() {
 }  // namespace
 
 void register_layout_benchmarks(const HarnessOptions& options, MachinePeaks&) {
-  constexpr std::int64_t kColumns = 512;  // scales of rows of 8,192 elements
   struct Footprint {
     const char* name;
-    std::int64_t rows;
+    std::int64_t columns, rows;
   };
-  // Both sides together half of L2.
-  std::vector<Footprint> footprints = {{"L2", jit::host_caches().l2 / 4 / kColumns / 128 * 128}};
-  if (options.all) footprints.push_back({"64MiB", (std::int64_t{1} << 26) / kColumns});
-  if (options.smoke) footprints = {{"smoke", 128}};
+  // Both sides together half of L2. Scales of rows of 8,192 NVFP4 elements: 128 rows lie in an eighth of the
+  // sets of L1. Of 9,216: in all of them.
+  const auto rows_in_l2 = [](std::int64_t columns) {
+    return jit::host_caches().l2 / 4 / columns / 128 * 128;
+  };
+  std::vector<Footprint> footprints = {{"L2", 512, rows_in_l2(512)}, {"L2_576", 576, rows_in_l2(576)}};
+  if (options.quick) footprints.pop_back();
+  if (options.all) footprints.push_back({"64MiB", 512, (std::int64_t{1} << 26) / 512});
+  if (options.smoke) footprints = {{"smoke", 512, 128}};
   for (const auto& entry : jit::layout_kernels()) {
     if (const char* missing = jit::host_features().missing_for(entry.isa)) {
       leave_out_kernel(std::string("layout, ") + entry.isa_variant, missing);
@@ -87,8 +91,8 @@ void register_layout_benchmarks(const HarnessOptions& options, MachinePeaks&) {
       if (entry.refusal(spec) != nullptr) continue;
       for (const Footprint& footprint : footprints) {
         for (const int threads : options.threads) {
-          const LayoutCase c{spec,           entry.name(spec), jit::name_of(entry.isa),
-                             footprint.rows, kColumns,         threads};
+          const LayoutCase c{spec,           entry.name(spec),  jit::name_of(entry.isa),
+                             footprint.rows, footprint.columns, threads};
           const std::string name =
               "layout/" + c.kernel + "/" + footprint.name + "/threads:" + std::to_string(threads);
           add_case(name,
@@ -98,7 +102,7 @@ void register_layout_benchmarks(const HarnessOptions& options, MachinePeaks&) {
                     .format = std::string(name_of(spec.from)) + " to " + name_of(spec.to),
                     .footprint = footprint.name,
                     .rows = c.rows,
-                    .cols = kColumns,
+                    .cols = c.columns,
                     .threads = threads,
                     .verified = "bits"},
                    [c](benchmark::State& state) { run_case(state, c); });
