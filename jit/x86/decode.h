@@ -9,8 +9,8 @@ namespace fourge::jit {
 
 /// Emits decode_<output>_<format>__avx512: DecodeRows. F, BW.
 ///
-///   f32         16 elements a vector: a nibble to every dword, then vpermps in the scale's row of 16 products
-///   bf16, f16   32 elements a vector: a nibble to every word, then vpermw in one row (blocks of 32), or once
+///   f32         16 elements a vector: nibbles to dwords, then vpermps in the scale's row of products
+///   bf16, f16   32 elements a vector: nibbles to words, then vpermw in one row (blocks of 32), or once
 ///               for each half of the vector (blocks of 16)
 ///
 /// The four scales of an iteration are one word of any layout, so only the step to the next word differs.
