@@ -55,8 +55,10 @@ Status start_google(const HarnessOptions& options) {
                          : options.seconds > 0 ? options.seconds
                          : options.quick       ? 0.1
                                                : 0.5;
-  std::vector<std::string> arguments = {"fourge bench", "--benchmark_min_time=" + std::to_string(seconds),
-                                        "--benchmark_filter=" + options.filter};
+  // Google Benchmark keeps the pointer to the program's name.
+  static std::vector<std::string> arguments;
+  arguments = {"fourge bench", "--benchmark_min_time=" + std::to_string(seconds),
+               "--benchmark_filter=" + options.filter};
   arguments.insert(arguments.end(), options.google.begin(), options.google.end());
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
@@ -64,6 +66,22 @@ Status start_google(const HarnessOptions& options) {
   benchmark::Initialize(&count, pointers.data());
   if (count > 1) return {Error::kBadArgument, "not an option of Google Benchmark", pointers[1]};
   return {};
+}
+
+// What --benchmark_out says of the machine and the build; `fourge bench --out` says more (document.cc).
+void add_context(const RunFacts& run) {
+  benchmark::AddCustomContext("processor", jit::host_name());
+  benchmark::AddCustomContext("level", jit::name_of(jit::host_features().best()));
+  benchmark::AddCustomContext("compiler", build_compiler());
+  benchmark::AddCustomContext("commit", build_commit());
+  benchmark::AddCustomContext("clock_ghz", text_of(run.first_clock));
+  for (const Peaks& peaks : run.peaks) {
+    const std::string threads = "_threads_" + std::to_string(peaks.threads);
+    benchmark::AddCustomContext("amx_bf16_gflops" + threads, text_of(peaks.amx_bf16_gflops));
+    benchmark::AddCustomContext("vnni_int8_gops" + threads, text_of(peaks.vnni_int8_gops));
+    benchmark::AddCustomContext("fma_f32_gflops" + threads, text_of(peaks.fma_f32_gflops));
+    benchmark::AddCustomContext("read_gbps_dram" + threads, text_of(peaks.read_gbps_dram));
+  }
 }
 
 }  // namespace
@@ -110,6 +128,7 @@ Result<SuiteOutcome> run_suite(const HarnessOptions& options, std::span<const Be
     run.peaks.push_back(measure_peaks({threads, options.quick ? 0.05 : 0.2}));
     if (table != nullptr) print_peaks(table, run.peaks.back());
   }
+  add_context(run);
   MachinePeaks peaks(options.smoke ? 0.001 : options.quick ? 0.03 : 0.1);
   for (const BenchGroup& group : groups) {
     run.groups.emplace_back(group.name);
