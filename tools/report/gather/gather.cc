@@ -1,5 +1,6 @@
 #include "tools/report/gather/gather.h"
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -97,7 +98,21 @@ fourge::Result<Json> read_json(const std::string& path) {
   return document;
 }
 
+// What was given is looked at before minutes are spent on measuring.
+Status check_inputs(const GatherOptions& options) {
+  std::vector<std::string> inputs;
+  for (const std::string& file : {options.bench, options.scaling, options.study})
+    if (!file.empty()) inputs.push_back(file);
+  if (!options.models.empty())
+    inputs.push_back((std::filesystem::path(options.models) / "float.eval.json").string());
+  for (const std::string& file : inputs) {
+    if (const fourge::Result<Json> read = read_json(file); !read) return read.failure();
+  }
+  return {};
+}
+
 fourge::Result<Json> gather(const GatherOptions& options) {
+  if (const Status readable = check_inputs(options); !readable) return readable.failure();
   Json document = {{"fourge_report", 1}, {"mode", options.quick ? "quick" : "full"}};
   say(options, "peaks");
   if (options.bench.empty()) document["context"] = measure_context(options);
