@@ -17,6 +17,7 @@ namespace {
 
 struct ReportOptions {
   report::GatherOptions gather;
+  bool quick = false, smoke = false;
   std::string out, from;
 };
 
@@ -30,6 +31,9 @@ Status write(const std::string& path, const std::string& text) {
 Result<Json> measured(const ReportOptions& options) {
   report::GatherOptions gather = options.gather;
   gather.version = FOURGE_VERSION;
+  gather.mode = options.smoke   ? report::Mode::smoke
+                : options.quick ? report::Mode::quick
+                                : report::Mode::full;
   const Result<std::filesystem::path> model = find_model(gather.model);
   gather.model = model ? model->string() : std::string();
   if (!model) gather.model_absent = model.failure().message();
@@ -74,7 +78,9 @@ void add_report_command(CLI::App& app, Context& context) {
       "prints the\n"
       "document as well; --from draws one again, of this machine or another, without measuring.");
   command->add_option("--out", options->out, "The page")->type_name("FILE.html");
-  command->add_flag("--quick", options->gather.quick, "Small shapes, few samples: under a minute");
+  CLI::Option* quick =
+      command->add_flag("--quick", options->quick, "Small shapes, few samples: about a minute");
+  command->add_flag("--smoke", options->smoke, "Smallest shapes, hardly timed: is it right")->excludes(quick);
   CLI::Option* from = command->add_option("--from", options->from, "Draw this document instead of measuring")
                           ->type_name("FILE.json");
   const auto input = [&](const char* name, std::string& value, const char* what, const char* type) {

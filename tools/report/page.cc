@@ -82,10 +82,13 @@ std::string render_page(const Json& document) {
       theme_css(":root") + chart_css() + kCss +
       "</style>\n</head>\n<body>\n<header>\n<h1>fourge: what this machine does with 4-bit floating "
       "point</h1>\n";
-  page += fmt::format("<p class=\"muted\">{}, made {} by fourge {}.</p>\n<nav aria-label=\"Sections\">",
+  page += fmt::format("<p class=\"muted\">{}, made {} by fourge {}.</p>\n",
                       escape(text_at(document, "/context/cpu", "unknown processor")),
                       escape(text_at(document, "/context/date", "at an unknown time")),
                       escape(text_at(document, "/context/version", "(unknown version)")));
+  if (const std::string reduced = text_at(document, "/reduced", ""); !reduced.empty())
+    page += "<p class=\"absent\">" + escape(reduced) + "</p>\n";
+  page += "<nav aria-label=\"Sections\">";
   for (const Part& part : kParts) page += fmt::format("<a href=\"#{}\">{}</a>", part.id, part.name);
   page += "</nav>\n</header>\n<main>\n";
   for (const Part& part : kParts) page += part.render(document);

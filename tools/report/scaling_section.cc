@@ -145,8 +145,8 @@ std::string scaling_section(const Json& document) {
       "thread's times of each kernel by least squares of relative differences. For more threads the model "
       "divides all but the "
       "overhead. A dash: the fit has no such term.";
-  const Json& machine = at(document, "/scaling/cpu");
-  if (machine.is_string()) introduction += " Measured on: " + escape(machine.get<std::string>()) + ".";
+  if (const std::string machine = text_at(document, "/scaling/cpu", ""); !machine.empty())
+    introduction += " Measured on: " + escape(machine) + ".";
   return section("scaling", kTitle, introduction,
                  fits_table(document) + chart_grid(sweep_charts(document)) + misses_table(document));
 }

@@ -72,7 +72,7 @@ Json peaks_of(int threads, double seconds) {
 
 Json measure_context(const GatherOptions& options) {
   const jit::CacheSizes& caches = jit::host_caches();
-  const double seconds = options.quick ? 0.05 : 0.15;
+  const double seconds = options.mode == Mode::full ? 0.15 : options.mode == Mode::quick ? 0.05 : 0.001;
   const std::optional<double> clock = bench::clock_ghz(seconds);
   const auto hardware_threads = static_cast<int>(std::thread::hardware_concurrency());
   const auto& cap = jit::environment_max_isa();
@@ -92,7 +92,8 @@ Json measure_context(const GatherOptions& options) {
                   {"peaks", Json::array()},
                   {"peers", Json::array()}};
   context["peaks"].push_back(peaks_of(1, seconds));
-  if (hardware_threads > 1) context["peaks"].push_back(peaks_of(hardware_threads, seconds));
+  if (hardware_threads > 1 && options.mode != Mode::smoke)
+    context["peaks"].push_back(peaks_of(hardware_threads, seconds));
   return context;
 }
 

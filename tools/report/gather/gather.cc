@@ -5,10 +5,8 @@
 #include <sstream>
 #include <utility>
 
-#include "bench/scaling/scaling.h"
 #include "jit/cpu.h"
 #include "tools/report/gather/scaling_json.h"
-#include "tools/study/study.h"
 
 namespace fourge::report {
 namespace {
@@ -17,7 +15,7 @@ void say(const GatherOptions& options, const char* what) {
   if (options.started) options.started(what);
 }
 
-Status add_products(const GatherOptions& options, Json& document) {
+Status add_products(const GatherOptions& options, const Extent& extent, Json& document) {
   if (!options.bench.empty()) {
     const fourge::Result<Json> bench = read_json(options.bench);
     if (!bench) return bench.failure();
@@ -25,14 +23,14 @@ Status add_products(const GatherOptions& options, Json& document) {
   }
   say(options, "products");
   std::string wrong;
-  fourge::Result<Json> products = measure_products(options, document["context"], wrong);
+  fourge::Result<Json> products = measure_products(extent, document["context"], wrong);
   if (!products) return products.failure();
   document["results"] = std::move(*products);
   document["wrong"] = wrong.empty() ? Json(nullptr) : Json(wrong);
   return {};
 }
 
-Status add_scaling(const GatherOptions& options, Json& document) {
+Status add_scaling(const GatherOptions& options, const Extent& extent, Json& document) {
   if (!options.scaling.empty()) {
     const fourge::Result<Json> file = read_json(options.scaling);
     if (!file) return file.failure();
@@ -43,9 +41,7 @@ Status add_scaling(const GatherOptions& options, Json& document) {
     return {};
   }
   say(options, "scaling");
-  bench::ScalingOptions scaling_options{.seconds = options.quick ? 0.02 : 0.05,
-                                        .extent = bench::ScalingExtent::quick};
-  const fourge::Result<bench::Scaling> scaling = bench::measure_scaling(scaling_options);
+  const fourge::Result<bench::Scaling> scaling = bench::measure_scaling(extent.scaling);
   if (!scaling) return scaling.failure();
   document["scaling"] = to_json(*scaling);
   document["scaling"]["cpu"] = jit::host_name();
@@ -53,7 +49,7 @@ Status add_scaling(const GatherOptions& options, Json& document) {
   return {};
 }
 
-Status add_study(const GatherOptions& options, Json& document) {
+Status add_study(const GatherOptions& options, const Extent& extent, Json& document) {
   if (!options.study.empty()) {
     fourge::Result<Json> file = read_json(options.study);
     if (!file) return file.failure();
@@ -63,21 +59,19 @@ Status add_study(const GatherOptions& options, Json& document) {
     return {};
   }
   say(options, "random values");
-  const study::StudySpec spec =
-      options.quick ? study::StudySpec{.rows = 256, .draws = 2} : study::StudySpec{.draws = 4};
-  const fourge::Result<std::vector<study::StudyCell>> cells = study::run_study(spec);
+  const fourge::Result<std::vector<study::StudyCell>> cells = study::run_study(extent.study);
   if (!cells) return cells.failure();
-  document["study"] = study::to_json(spec, *cells);
+  document["study"] = study::to_json(extent.study, *cells);
   return {};
 }
 
-Status add_models(const GatherOptions& options, Json& document) {
+Status add_models(const GatherOptions& options, const Extent& extent, Json& document) {
   say(options, "layers");
-  fourge::Result<Json> layers = weight_errors(options);
+  fourge::Result<Json> layers = weight_errors(options, extent);
   if (!layers) return layers.failure();
   say(options, "bits per byte");
   fourge::Result<Json> models =
-      options.models.empty() ? evaluate_models(options) : read_models(options.models, *layers);
+      options.models.empty() ? evaluate_models(options, extent) : read_models(options.models, *layers);
   if (!models) return models.failure();
   document["layers"] = std::move(*layers);
   document["models"] = std::move(*models);
@@ -113,11 +107,15 @@ Status check_inputs(const GatherOptions& options) {
 
 fourge::Result<Json> gather(const GatherOptions& options) {
   if (const Status readable = check_inputs(options); !readable) return readable.failure();
-  Json document = {{"fourge_report", 1}, {"mode", options.quick ? "quick" : "full"}};
+  Json document = {{"fourge_report", 1}, {"mode", name_of(options.mode)}};
+  say(options, "pace");
+  const fourge::Result<Extent> extent = extent_of(options);
+  if (!extent) return extent.failure();
+  document["reduced"] = extent->reduced.empty() ? Json(nullptr) : Json(extent->reduced);
   say(options, "peaks");
   if (options.bench.empty()) document["context"] = measure_context(options);
   for (const auto add : {add_products, add_scaling, add_study, add_models}) {
-    if (const Status added = add(options, document); !added) return added.failure();
+    if (const Status added = add(options, *extent, document); !added) return added.failure();
   }
   say(options, "certified share");
   fourge::Result<Json> certified = measure_certified(options);

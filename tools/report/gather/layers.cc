@@ -1,4 +1,6 @@
 // What rounding does to the weights of every layer of a model.
+#include <algorithm>
+
 #include "quant/model/checkpoint.h"
 #include "quant/model/linear.h"
 #include "tools/report/gather/gather.h"
@@ -20,9 +22,9 @@ struct Layer {
   std::vector<float> values;
 };
 
-fourge::Result<std::vector<Layer>> read_layers(const quant::Checkpoint& checkpoint) {
+fourge::Result<std::vector<Layer>> read_layers(const quant::Checkpoint& checkpoint, std::int64_t blocks) {
   std::vector<Layer> layers;
-  for (std::int64_t block = 0; block < checkpoint.config().layers; ++block) {
+  for (std::int64_t block = 0; block < blocks; ++block) {
     for (const quant::Linear linear : quant::kLinears) {
       Layer layer{quant::module_path(block, linear), quant::shape_of(checkpoint.config(), linear), {}};
       const fourge::Result<quant::Tensor> tensor =
@@ -39,11 +41,13 @@ fourge::Result<std::vector<Layer>> read_layers(const quant::Checkpoint& checkpoi
 
 }  // namespace
 
-fourge::Result<Json> weight_errors(const GatherOptions& options) {
+fourge::Result<Json> weight_errors(const GatherOptions& options, const Extent& extent) {
   if (options.model.empty()) return Json{{"absent", options.model_absent}};
   const fourge::Result<quant::Checkpoint> checkpoint = quant::Checkpoint::open(options.model);
   if (!checkpoint) return checkpoint.failure();
-  const fourge::Result<std::vector<Layer>> layers = read_layers(*checkpoint);
+  const std::int64_t all = checkpoint->config().layers,
+                     blocks = extent.layer_blocks > 0 ? std::min(extent.layer_blocks, all) : all;
+  const fourge::Result<std::vector<Layer>> layers = read_layers(*checkpoint, blocks);
   if (!layers) return layers.failure();
   Json document = {{"model", std::filesystem::path(options.model).filename().string()},
                    {"weights", Json::array()}};

@@ -142,11 +142,13 @@ fourge::Result<Json> read_models(const std::string& folder, Json& layers) {
   return models;
 }
 
-fourge::Result<Json> evaluate_models(const GatherOptions& options) {
+fourge::Result<Json> evaluate_models(const GatherOptions& options, const Extent& extent) {
   if (options.model.empty()) return Json{{"absent", options.model_absent}};
   const std::string text = text_path(options);
   if (text.empty()) return Json{{"absent", "No text to read: give one with --text."}};
-  const std::int64_t most = options.quick ? 2048 : options.text.empty() ? 8192 : 65536;
+  constexpr std::int64_t kBuiltIn = 8192;
+  const std::int64_t most =
+      options.text.empty() ? std::min(kBuiltIn, extent.text_tokens) : extent.text_tokens;
   const fourge::Result<quant::Checkpoint> checkpoint = quant::Checkpoint::open(options.model);
   if (!checkpoint) return checkpoint.failure();
   const fourge::Result<std::vector<std::uint32_t>> ids =

@@ -11,18 +11,6 @@
 namespace fourge::report {
 namespace {
 
-struct Sizes {
-  std::int64_t n, k;
-  std::vector<std::int64_t> tokens;
-  std::int64_t every_kernel;  // the M at which every kernel runs
-  double seconds;
-};
-
-Sizes sizes_of(bool quick) {
-  if (quick) return {1024, 1024, {1, 8, 32, 128}, 32, 0.02};
-  return {4096, 4096, {1, 4, 8, 16, 32, 64, 128, 256, 512}, 128, 0.15};
-}
-
 Json product_row(const bench::GemmReport& report, const std::string& verified) {
   const bool checked = report.check_extent != bench::CheckExtent::none;
   Json bound = Json::object();
@@ -57,16 +45,16 @@ Json product_row(const bench::GemmReport& report, const std::string& verified) {
 
 class Products {
  public:
-  Products(const GatherOptions& options, Json& context, std::string& wrong)
-      : sizes_(sizes_of(options.quick)),
+  Products(const Extent& extent, Json& context, std::string& wrong)
+      : extent_(extent),
         context_(context),
         wrong_(wrong),
-        w_(bench::random_weights(sizes_.n, sizes_.k, 1)),
-        peaks_(options.quick ? 0.02 : 0.1) {}
+        w_(bench::random_weights(extent.size, extent.size, 1)),
+        peaks_(extent.product_seconds) {}
 
   fourge::Result<Json> measure() {
-    for (const std::int64_t m : sizes_.tokens) {
-      const bench::Values x = bench::random_activations(m, sizes_.k, 2);
+    for (const std::int64_t m : extent_.tokens) {
+      const bench::Values x = bench::random_activations(m, extent_.size, 2);
       for (const Format format : {Format::nvfp4, Format::mxfp4}) {
         if (const Status added = add_products(x, format); !added) return added.failure();
       }
@@ -81,16 +69,17 @@ class Products {
         bench::quantize_both(x, w_, {.format = format, .rule = bench::default_rule(format)});
     if (!data) return data.failure();
     for (const Numerics numerics : {Numerics::blackwell, Numerics::fast}) {
-      const GemmSpec spec{.m = x.rows, .n = sizes_.n, .k = sizes_.k, .format = format, .numerics = numerics};
+      const GemmSpec spec{
+          .m = x.rows, .n = extent_.size, .k = extent_.size, .format = format, .numerics = numerics};
       if (const Status added = add(spec, *data, nullptr); !added) return added;
-      if (x.rows != sizes_.every_kernel) continue;
+      if (x.rows != extent_.every_kernel) continue;
       for (const jit::GemmKernelEntry& entry : jit::gemm_kernels()) {
         if (const Status added = add_other(spec, entry, *data); !added) return added;
       }
     }
     const GemmSpec plain{.m = x.rows,
-                         .n = sizes_.n,
-                         .k = sizes_.k,
+                         .n = extent_.size,
+                         .k = extent_.size,
                          .format = format,
                          .numerics = Numerics::fast,
                          .activations = Activations::bf16};
@@ -122,7 +111,7 @@ class Products {
     const bool exact = spec.numerics == Numerics::blackwell || spec.activations != Activations::same;
     const bench::GemmRunOptions run{.threads = 1,
                                     .check = exact ? bench::CheckExtent::sample : bench::CheckExtent::none,
-                                    .repeat = {.seconds = sizes_.seconds, .least = 5},
+                                    .repeat = {.seconds = extent_.product_seconds, .least = 5},
                                     .relative_error = false};
     const fourge::Result<bench::GemmReport> report = bench::run_gemm(*gemm, data, run, peaks_);
     if (!report) return report.failure();
@@ -134,20 +123,20 @@ class Products {
   void add_peers(const bench::Values& x) {
     const bool first = rows_.empty() || context_["peers"].empty();
     for (const bench::PeerReport& peer :
-         bench::run_peers(x, w_, 1, {.seconds = sizes_.seconds, .least = 5})) {
+         bench::run_peers(x, w_, 1, {.seconds = extent_.product_seconds, .least = 5})) {
       if (first) {
         context_["peers"].push_back({{"name", peer.name},
                                      {"version", peer.ran() ? Json(peer.version) : Json(nullptr)},
                                      {"absent", peer.ran() ? Json(nullptr) : Json(peer.absent)}});
       }
       if (!peer.ran()) continue;
-      const double operations =
-          2.0 * static_cast<double>(x.rows) * static_cast<double>(sizes_.n) * static_cast<double>(sizes_.k);
+      const double operations = 2.0 * static_cast<double>(x.rows) * static_cast<double>(extent_.size) *
+                                static_cast<double>(extent_.size);
       rows_.push_back({{"operation", "peer"},
                        {"kernel", peer.name},
                        {"m", x.rows},
-                       {"n", sizes_.n},
-                       {"k", sizes_.k},
+                       {"n", extent_.size},
+                       {"k", extent_.size},
                        {"threads", 1},
                        {"status", "ok"},
                        {"verified", "no"},
@@ -159,7 +148,7 @@ class Products {
     }
   }
 
-  Sizes sizes_;
+  const Extent& extent_;
   Json& context_;
   std::string& wrong_;
   bench::Values w_;
@@ -169,9 +158,9 @@ class Products {
 
 }  // namespace
 
-fourge::Result<Json> measure_products(const GatherOptions& options, Json& context, std::string& wrong) {
+fourge::Result<Json> measure_products(const Extent& extent, Json& context, std::string& wrong) {
   context["left_out"] = Json::array();
-  return Products(options, context, wrong).measure();
+  return Products(extent, context, wrong).measure();
 }
 
 Status take_bench(const Json& bench, Json& document) {
