@@ -98,7 +98,7 @@ fourge::Result<Extent> extent_of(const GatherOptions& options) {
   const bool slow = pace->gmacs < kSlow;
   Extent extent = slow ? smallest() : small();
   extent.reduced = fmt::format(
-      "Less is measured than --quick asks for, as {} does {:.2g} million multiplications a second here. {}",
+      "Less is measured than --quick asks for, as {} does {:.0f} million multiplications a second here. {}",
       pace->kernel, 1e3 * pace->gmacs, slow ? kSmallest : "Shapes under \"Scaling\" are small.");
   return extent;
 }
