@@ -1,11 +1,13 @@
 // fourge study: relative squared errors of formats and scale rules on random values, beside published ones.
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "quant/atomic_file.h"
 #include "tools/cli/commands.h"
@@ -24,10 +26,29 @@ using study::StudyCell;
 
 struct StudyOptions {
   std::int64_t rows = 1024, draws = 8, seed = 1;
+  std::vector<std::string> distributions;
   std::string out;
 };
 
 constexpr std::int64_t kCols = 1024;
+
+std::vector<std::string> distribution_names() {
+  std::vector<std::string> names;
+  for (const study::Distribution distribution : study::kDistributions)
+    names.emplace_back(study::name_of(distribution));
+  return names;
+}
+
+std::vector<study::Distribution> named(const std::vector<std::string>& names) {
+  std::vector<study::Distribution> distributions;
+  for (const study::Distribution distribution : study::kDistributions) {
+    const bool wanted =
+        names.empty() || std::find(names.begin(), names.end(), study::name_of(distribution)) != names.end();
+    if (wanted) distributions.push_back(distribution);
+  }
+  return distributions;
+}
+
 // Published values that do not agree.
 int count_disagreeing(const std::vector<StudyCell>& cells) {
   int count = 0;
@@ -55,12 +76,14 @@ void print_table(const std::vector<StudyCell>& cells, const Context& context) {
                {"recipe", Table::Align::kLeft},
                {"relative MSE x1e-3"},
                {"deviation of a draw"},
+               {"draws"},
                {"of the largest of 128"},
                {"published", Table::Align::kLeft}});
   for (const StudyCell& cell : cells) {
     table.add_row({study::name_of(cell.distribution), study::name_of(cell.recipe),
                    fmt::format("{:.2f}", 1e3 * cell.relative_mse),
                    fmt::format("{:.3f}", 1e3 * cell.draw_deviation),
+                   fmt::format("{:.2f} to {:.2f}", 1e3 * cell.draw_least, 1e3 * cell.draw_most),
                    fmt::format("{:.2f}", 1e3 * cell.relative_mse_of_largest), published_text(cell, context)});
   }
   table.print();
@@ -87,9 +110,10 @@ Result<Outcome> run(const StudyOptions& options, Context& context) {
   const study::StudySpec spec{.rows = options.rows,
                               .cols = kCols,
                               .draws = static_cast<int>(options.draws),
-                              .seed = static_cast<std::uint64_t>(options.seed)};
+                              .seed = static_cast<std::uint64_t>(options.seed),
+                              .distributions = named(options.distributions)};
   const std::int64_t steps =
-      std::ssize(study::study_recipes()) * std::ssize(study::kDistributions) * options.draws;
+      std::ssize(study::study_recipes()) * std::ssize(spec.distributions) * options.draws;
   Progress progress("study", steps);
   const Result<std::vector<StudyCell>> cells = study::run_study(spec, [&] { progress.advance(); });
   if (!cells) return cells.failure();
@@ -113,6 +137,12 @@ void add_study_command(CLI::App& app, Context& context) {
   command->add_option("--out", options->out, "Also write study.json and study.svg there")->type_name("DIR");
   add_count(*command, "--rows", options->rows, 1, 1 << 20, "Rows of a matrix, 1024 values each");
   add_count(*command, "--draws", options->draws, 1, 1000, "Matrices of each distribution");
+  command
+      ->add_option("--distributions", options->distributions,
+                   "Only these: " + fmt::format("{}", fmt::join(distribution_names(), ", ")))
+      ->delimiter(',')
+      ->check(CLI::IsMember(distribution_names()))
+      ->type_name("NAME,...");
   add_count(*command, "--seed", options->seed, 0, std::int64_t{1} << 62, "Of the random values");
   command->footer(
       "Values are drawn, rotated (Hadamard), quantised, decoded and rotated back by the library's kernels. "

@@ -1,7 +1,9 @@
 #include "tools/study/study.h"
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 #include <string_view>
 
 namespace fourge::study {
@@ -32,7 +34,7 @@ void add_comparisons(std::vector<StudyCell>& cells) {
   }
 }
 
-// Mean and deviation of the values added.
+// Mean, deviation and range of the values added, none negative.
 class Mean {
  public:
   void add(double value) {
@@ -40,13 +42,18 @@ class Mean {
     const double before = value - mean_;
     mean_ += before / count_;
     squares_ += before * (value - mean_);
+    least_ = std::min(least_, value);
+    most_ = std::max(most_, value);
   }
   double value() const { return mean_; }
   double deviation() const { return count_ < 2 ? 0.0 : std::sqrt(squares_ / (count_ - 1)); }
+  double least() const { return least_; }
+  double most() const { return most_; }
 
  private:
   int count_ = 0;
   double mean_ = 0, squares_ = 0;
+  double least_ = std::numeric_limits<double>::infinity(), most_ = 0;
 };
 
 struct Sums {
@@ -106,6 +113,8 @@ Result<std::vector<StudyCell>> run_study(const StudySpec& spec, const std::funct
                        .recipe = recipes[i],
                        .relative_mse = sums[i].all.value(),
                        .draw_deviation = sums[i].all.deviation(),
+                       .draw_least = sums[i].all.least(),
+                       .draw_most = sums[i].all.most(),
                        .relative_mse_of_largest = sums[i].largest.value(),
                        .quantizer = quantizers[i],
                        .published = {}});
@@ -136,6 +145,8 @@ Json to_json(const StudySpec& spec, const std::vector<StudyCell>& cells) {
                                  {"rotation", cell.recipe.rotation},
                                  {"relative_mse", cell.relative_mse},
                                  {"draw_deviation", cell.draw_deviation},
+                                 {"draw_least", cell.draw_least},
+                                 {"draw_most", cell.draw_most},
                                  {"relative_mse_of_largest", cell.relative_mse_of_largest},
                                  {"quantizer", cell.quantizer},
                                  {"published", std::move(published)}});
