@@ -49,6 +49,11 @@ std::string explain(const ScalingPoint& point, const ScalingFit& fit) {
   if (fit.points < 5) return text("%d points of one thread are too few for this model", fit.points);
   if (point.pass_ratio > 1.2)
     return text("a busy machine: two passes differ by a factor of %.2f", point.pass_ratio);
+  constexpr double kMoreOften = 0.05;
+  const double more = point.slow_share() - fit.mean_slow_share;
+  if (slower ? more > kMoreOften : more < -kMoreOften)
+    return text("%.0f %% of the vectors take a slower path, %.0f %% on average", 100 * point.slow_share(),
+                100 * fit.mean_slow_share);
   if (slower && point.median > 1.3 * point.best)
     return text("a busy machine: the median is %.2f times the best", point.median / point.best);
   if (slower && fit.median_pass_ratio > 1.3) {

@@ -106,7 +106,7 @@ Result<ScalingPoint> measure(const Shape& shape, Format format, Numerics numeric
   operands.d = d.data();
   Status ran;
   const auto run = [&] { ran = gemm->run(a->view(), *packed, operands, {.threads = shape.threads}); };
-  run();
+  ran = gemm->run(a->view(), *packed, operands, {.threads = shape.threads}, &point.stats);
   if (!ran) return ran.failure();
   if (numerics == Numerics::blackwell) {
     const Result<CheckResult> check = check_gemm(point.spec, a->view(), b->view(), operands,
@@ -164,8 +164,12 @@ ScalingFit fit_kernel(const ScalingPoint& first, std::vector<ScalingPoint>& poin
     if (is_fitted(point)) {
       fit.mean_deviation += deviation / fit.points;
       fit.worst_deviation = std::max(fit.worst_deviation, deviation);
+      fit.mean_slow_share += point.slow_share() / fit.points;
     }
-    if (deviation > kTolerance) point.explanation = explain(point, fit);
+  }
+  for (ScalingPoint& point : points) {
+    if (point.kernel == kernel && std::fabs(point.deviation()) > kTolerance)
+      point.explanation = explain(point, fit);
   }
   return fit;
 }

@@ -40,10 +40,18 @@ struct ScalingPoint {
   double pass_ratio = 1;          // best of the worse pass / best of the better one, some minutes apart
   Work work;  // operations of whole tiles: M and N rounded up to them, K to 64; bytes of the packed weights,
               // of A's codes and scales and of D, each once
+  RunStats stats;           // how its vectors were proved exact
   double model = 0;         // seconds by the model of its group
   std::string explanation;  // where the model is off by more than kTolerance
 
   double deviation() const { return model / best - 1; }
+  /// Share of the vectors that take a slower path than the kernel's shortest.
+  double slow_share() const {
+    if (stats.vectors == 0) return 0;
+    const std::int64_t slow =
+        stats.segment_vectors > 0 ? stats.vectors - stats.segment_vectors : stats.general_vectors;
+    return static_cast<double>(slow) / static_cast<double>(stats.vectors);
+  }
 };
 inline constexpr double kTolerance = 0.2;
 
@@ -57,6 +65,7 @@ struct ScalingFit {
   int points = 0;
   double mean_deviation = 0;  // of |model / measured - 1|
   double worst_deviation = 0;
+  double mean_slow_share = 0;
   double median_pass_ratio = 1;  // of its points: above 1, the machine changes its pace
 };
 

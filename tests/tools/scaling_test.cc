@@ -75,6 +75,10 @@ TEST(ScalingExplanation, NamesTheCauseThatTheNumbersShow) {
   const ScalingFit fit{.points = 20};
   ScalingPoint point = point_off_by(0.5);
   EXPECT_EQ(explain(point, fit), "not explained by cache sizes, tile sizes or noise");
+  point.stats = {.vectors = 200, .segment_vectors = 150, .general_vectors = 10};
+  EXPECT_EQ(explain(point, fit), "25 % of the vectors take a slower path, 0 % on average");
+  point.stats.segment_vectors = 195;
+  EXPECT_EQ(explain(point, fit), "not explained by cache sizes, tile sizes or noise");
   point.pass_ratio = 1.6;
   EXPECT_EQ(explain(point, fit), "a busy machine: two passes differ by a factor of 1.60");
   point.pass_ratio = 1;
