@@ -37,6 +37,7 @@ void HadamardGenerator::load_constants() {
   for (int stage = 0; stage < 4; ++stage)
     vmovaps(plus_minus(stage), ptr[rip + plus_minus_ + stage * kVectorBytes]);
   if (spec_.scaled) vbroadcastss(scale, ptr[args + offsetof(HadamardArgs, scale)]);
+  if (spec_.scaled && even_odd()) load_even_odd_scale();
 }
 
 // Orders 2, 4 and 8: several blocks a vector, and blocks without gaps, so that only the last vector is short.
@@ -88,17 +89,13 @@ void HadamardGenerator::batch_loop() {
   jl(done, T_NEAR);
   reset_slots();
   for (int b = 0; b < batch; ++b) {
-    for (int i = 0; i < vectors; ++i) {
-      if (traffic_.prefetch && i * kLanes * in_bytes() % kVectorBytes == 0)
-        prefetcht1(ptr[x + (i * kLanes * in_bytes() + kAhead)]);
-      emit(load_vector(data(b * vectors + i), swapped(b * vectors + i), x, signs, i));
-    }
+    load_block(b * vectors, vectors, x, signs);
     add(x, x_step);
   }
   lane_stages(kMaxVectors);
-  for (int b = 0; b < batch; ++b) vertical_stages(b * vectors, vectors);
+  for (int b = 0; b < batch; ++b) emit(butterflies(b * vectors, vectors, even_odd() ? 2 : 1));
   for (int b = 0; b < batch; ++b) {
-    for (int i = 0; i < vectors; ++i) store_vector(data(b * vectors + i), Target::output, y, i * kLanes);
+    emit(store_vectors(b * vectors, 1, vectors, Target::output, y, 0));
     add(y, y_step);
   }
   sub(blocks_left, batch);
@@ -172,7 +169,7 @@ void HadamardGenerator::vertical_pass(int radix, std::int64_t distance, const Re
     halves_past_caches(distance, base);
     return;
   }
-  const int unroll = kMaxVectors / radix;
+  const int unroll = kMaxVectors / radix, stored = even_odd() && target == Target::output ? 2 : 1;
   const bool apart = target == Target::output && output_apart();
   const Reg64& out = apart ? output_cursor : cursor;
   Label next;
@@ -184,8 +181,11 @@ void HadamardGenerator::vertical_pass(int radix, std::int64_t distance, const Re
   reset_slots();
   for (int u = 0; u < unroll; ++u) {
     for (int j = 0; j < radix; ++j) vmovups(data(u * radix + j), at(cursor, (j * distance + u * kLanes) * 4));
-    vertical_stages(u * radix, radix);
-    for (int j = 0; j < radix; ++j) store_vector(data(u * radix + j), target, out, j * distance + u * kLanes);
+    emit(butterflies(u * radix, radix, 1));
+    if ((u + 1) % stored != 0) continue;
+    const int first = u + 1 - stored;
+    for (int j = 0; j < radix; ++j)
+      emit(store_vectors(first * radix + j, radix, stored, target, out, j * distance + first * kLanes));
   }
   add(cursor, unroll * kVectorBytes);
   if (apart) add(output_cursor, unroll * kLanes * out_bytes());
@@ -217,6 +217,23 @@ void HadamardGenerator::halves_past_caches(std::int64_t distance, const Reg64& b
   add(output_cursor, static_cast<int>(kChunk) * 4);
   dec(loops);
   jnz(next, T_NEAR);
+}
+
+// Of data(first), data(first + step), ...: `count` vectors without gaps in memory.
+InstructionStream HadamardGenerator::store_vectors(int first, int step, int count, Target target,
+                                                   const Reg64& to, std::int64_t element) {
+  InstructionStream stream;
+  const bool pairs = even_odd() && target == Target::output;
+  for (int i = 0; i < count; i += pairs ? 2 : 1) {
+    const Zmm v = data(first + i * step);
+    if (pairs) {
+      append(stream,
+             store_even_odd(at(to, (element + i * kLanes) * out_bytes()), v, data(first + (i + 1) * step)));
+    } else {
+      stream.push_back([=, this] { store_vector(v, target, to, element + i * kLanes); });
+    }
+  }
+  return stream;
 }
 
 void HadamardGenerator::store_vector(const Zmm& value, Target target, const Reg64& to, std::int64_t element) {
@@ -296,6 +313,7 @@ void HadamardGenerator::emit_constant_pool() {
     for (int lane = 0; lane < kLanes; ++lane)
       dd(std::bit_cast<std::uint32_t>((lane >> stage & 1) != 0 ? -1.0f : 1.0f));
   }
+  if (even_odd()) emit_even_odd_pool();
   emit_io_pool();
 }
 

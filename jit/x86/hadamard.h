@@ -68,6 +68,14 @@ class HadamardGenerator : public ElementIoGenerator {
   void emit_constant_pool();
 
   // Parts of a pass.
+  void load_block(int first, int vectors, const Xbyak::Reg64& from, const Xbyak::Reg64& sign_words);
+  InstructionStream store_vectors(int first, int step, int count, Target target, const Xbyak::Reg64& to,
+                                  std::int64_t element);
+  void load_even_odd_scale();
+  InstructionStream load_even_odd(const Xbyak::Zmm& sums, const Xbyak::Zmm& differences,
+                                  const Xbyak::Zmm& odd, const Xbyak::Address& from);
+  InstructionStream store_even_odd(const Xbyak::Address& to, const Xbyak::Zmm& even, const Xbyak::Zmm& odd);
+  void emit_even_odd_pool();
   void pipe_block();
   void next_block_of_pipe(const Xbyak::Reg64& next);
   void advance_pipe();
@@ -79,8 +87,7 @@ class HadamardGenerator : public ElementIoGenerator {
                                 const Xbyak::Reg64& sign_words, int index);
   void lane_stages(int count);
   void swap_lanes(const Xbyak::Zmm& partner, const Xbyak::Zmm& v, int stage);
-  void vertical_stages(int first, int count);
-  InstructionStream butterflies(int first, int count);
+  InstructionStream butterflies(int first, int count, int first_half);
   void store_vector(const Xbyak::Zmm& value, Target target, const Xbyak::Reg64& to, std::int64_t element);
   void four_columns(int first_column);
   void paley_row(const PaleyMatrix& h, int row);
@@ -92,11 +99,18 @@ class HadamardGenerator : public ElementIoGenerator {
   // Passes in between need memory of their own where the output has another format or is not to be read.
   bool output_apart() const { return spec_.output != ElementFormat::f32 || traffic_.past_caches; }
   bool last_stage_by_load() const { return factors_.power >= 128; }
+  // Vector 2i holds the even ones of 32 elements, 2i + 1 the odd ones: lanes are bits 1 to 4 of an index.
+  bool even_odd() const {
+    return spec_.input == ElementFormat::bf16 && spec_.output == ElementFormat::bf16 && !spec_.signs &&
+           factors_.paley == 1 && factors_.power >= 2 * kLanes;
+  }
   bool piped() const { return factors_.power >= kChunk; }
   // Elements of a sub-transform. Past the caches the last pass is to have two streams of output: 16 streams
-  // of a line each took 12 % longer.
+  // of a line each took 12 % longer. Even and odd vectors leave a pass together: 8 of each.
   std::int64_t part() const {
-    const bool halved = traffic_.past_caches && factors_.paley == 1 && factors_.power >= kSubTransform / 2;
+    const bool halved =
+        factors_.paley == 1 && ((traffic_.past_caches && factors_.power >= kSubTransform / 2) ||
+                                (even_odd() && factors_.power == kSubTransform));
     return std::min(halved ? factors_.power / 2 : factors_.power, kSubTransform);
   }
   // Lines of input fetched by an iteration (16 vectors) of each pass: one fetched for one read.
@@ -142,7 +156,7 @@ class HadamardGenerator : public ElementIoGenerator {
   HadamardFactors factors_;
   HadamardTraffic traffic_;
   int slot_[kMaxVectors + 1] = {};
-  Xbyak::Label plus_minus_;
+  Xbyak::Label plus_minus_, upper_half_, quiet_, lsb_, half_ulp_;
 };
 
 }  // namespace fourge::jit

@@ -17,14 +17,10 @@ void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
   const int vectors = static_cast<int>(elements / kLanes);
   const Reg64& to = target == Target::work ? sub_work : y;
   reset_slots();
-  for (int i = 0; i < vectors; ++i) {
-    if (traffic_.prefetch && i * kLanes * in_bytes() % kVectorBytes == 0)
-      prefetcht1(ptr[input + (i * kLanes * in_bytes() + kAhead)]);
-    emit(load_vector(data(i), swapped(i), input, sign_cursor, i));
-  }
+  load_block(0, vectors, input, sign_cursor);
   lane_stages(vectors);
-  vertical_stages(0, vectors);
-  for (int i = 0; i < vectors; ++i) store_vector(data(i), target, to, i * kLanes);
+  emit(butterflies(0, vectors, even_odd() ? 2 : 1));
+  emit(store_vectors(0, 1, vectors, target, to, 0));
   add(input, vectors * kLanes * in_bytes());
   if (spec_.signs) add(sign_cursor, vectors * kVectorBytes);
 }
@@ -90,7 +86,11 @@ InstructionStream HadamardGenerator::lanes_of_chunk() {
   InstructionStream stream;
   for (int first = 0; first < kMaxVectors; first += kPipedBreadth) {
     const int end = first + kPipedBreadth;
-    for (int i = first; i < end; ++i)
+    if (even_odd()) {
+      append(stream, load_even_odd(lanes(first), lanes(first + 1), partner(first),
+                                   ptr[input + first / 2 * kVectorBytes]));
+    }
+    for (int i = first; i < end && !even_odd(); ++i)
       append(stream, load_vector(lanes(i), partner(i), input, sign_cursor, i));
     for (int stage = first_stage_by_load() ? 1 : 0; stage < 3; ++stage) {
       for (int i = first; i < end; ++i)
@@ -115,11 +115,8 @@ InstructionStream HadamardGenerator::across_chunk(Target target) {
     stream.push_back([=, this] { vbroadcastf32x8(v, ptr[rsp + i * kVectorBytes]); });
     stream.push_back([=, this] { vfmadd231ps(v, upper, plus_minus(3)); });
   }
-  append(stream, butterflies(0, kMaxVectors));
-  for (int i = 0; i < kMaxVectors; ++i) {
-    const Zmm v = data(i);
-    stream.push_back([=, this] { store_vector(v, target, cursor, i * kLanes); });
-  }
+  append(stream, butterflies(0, kMaxVectors, even_odd() ? 2 : 1));
+  append(stream, store_vectors(0, 1, kMaxVectors, target, cursor, 0));
   return stream;
 }
 
@@ -150,6 +147,20 @@ InstructionStream HadamardGenerator::fetches(int lines) {
 void HadamardGenerator::fetch(int lines) {
   emit(fetches(lines));
   if (lines > 0) add(ahead, lines * kVectorBytes);
+}
+
+// data(first) and following <- vectors at `from`, with the first stage where loading gives it.
+void HadamardGenerator::load_block(int first, int vectors, const Reg64& from, const Reg64& sign_words) {
+  for (int i = 0; i < vectors; ++i) {
+    const int offset = i * kLanes * in_bytes();
+    const Zmm v = data(first + i), partner = swapped(first + i);
+    if (traffic_.prefetch && offset % kVectorBytes == 0) prefetcht1(ptr[from + (offset + kAhead)]);
+    if (!even_odd()) {
+      emit(load_vector(v, partner, from, sign_words, i));
+    } else if (i % 2 == 0) {
+      emit(load_even_odd(v, data(first + i + 1), partner, ptr[from + offset]));
+    }
+  }
 }
 
 // v <- vector `index` at `from`, signs applied; with the first stage where loads can swap its lanes.
@@ -202,10 +213,10 @@ void HadamardGenerator::swap_lanes(const Zmm& partner, const Zmm& v, int stage) 
   }
 }
 
-// All stages across `count` vectors, a power of two.
-InstructionStream HadamardGenerator::butterflies(int first, int count) {
+// Stages across `count` vectors, a power of two, from those `first_half` apart on.
+InstructionStream HadamardGenerator::butterflies(int first, int count, int first_half) {
   InstructionStream stream;
-  for (int half = 1; half < count; half *= 2) {
+  for (int half = first_half; half < count; half *= 2) {
     for (int i = first; i < first + count; ++i) {
       if (((i - first) & half) != 0) continue;
       const Zmm a = data(i), b = data(i + half), difference = spare();
@@ -216,7 +227,5 @@ InstructionStream HadamardGenerator::butterflies(int first, int count) {
   }
   return stream;
 }
-
-void HadamardGenerator::vertical_stages(int first, int count) { emit(butterflies(first, count)); }
 
 }  // namespace fourge::jit
