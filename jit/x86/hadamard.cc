@@ -11,7 +11,7 @@ using Xbyak::Reg64;
 using Xbyak::Zmm;
 
 void HadamardGenerator::generate() {
-  prologue(kVectorBytes * std::max(kMaxVectors, 2 * static_cast<int>(factors_.paley)));
+  prologue(pipe_bytes() + kVectorBytes);
   load_arguments();
   load_constants();
   if (spec_.order < kLanes) {
@@ -37,6 +37,7 @@ void HadamardGenerator::load_constants() {
   for (int stage = 0; stage < 4; ++stage)
     vmovaps(plus_minus(stage), ptr[rip + plus_minus_ + stage * kVectorBytes]);
   if (spec_.scaled) vbroadcastss(scale, ptr[args + offsetof(HadamardArgs, scale)]);
+  if (spec_.scaled && even_odd()) load_even_odd_scale();
 }
 
 // Orders 2, 4 and 8: several blocks a vector, and blocks without gaps, so that only the last vector is short.
@@ -88,13 +89,13 @@ void HadamardGenerator::batch_loop() {
   jl(done, T_NEAR);
   reset_slots();
   for (int b = 0; b < batch; ++b) {
-    for (int i = 0; i < vectors; ++i) load_vector(b * vectors + i, x, signs, i);
+    load_block(b * vectors, vectors, x, signs);
     add(x, x_step);
   }
   lane_stages(kMaxVectors);
-  for (int b = 0; b < batch; ++b) vertical_stages(b * vectors, vectors);
+  for (int b = 0; b < batch; ++b) emit(butterflies(b * vectors, vectors, even_odd() ? 2 : 1));
   for (int b = 0; b < batch; ++b) {
-    for (int i = 0; i < vectors; ++i) store_vector(data(b * vectors + i), Target::output, y, i * kLanes);
+    emit(store_vectors(b * vectors, 1, vectors, Target::output, y, 0));
     add(y, y_step);
   }
   sub(blocks_left, batch);
@@ -106,9 +107,18 @@ void HadamardGenerator::block_loop() {
   Label next_block, done;
   test(blocks_left, blocks_left);
   jz(done, T_NEAR);
+  if (piped()) {
+    mov(input, x);
+    if (spec_.signs) mov(sign_cursor, signs);
+    emit(lanes_of_chunk());
+  }
   L(next_block);
-  mov(input, x);
-  if (spec_.signs) mov(sign_cursor, signs);
+  if (piped()) {
+    pipe_block();
+  } else {
+    mov(input, x);
+    if (spec_.signs) mov(sign_cursor, signs);
+  }
   if (!output_apart()) mov(work, y);  // passes in between fit into the output itself
   whole_block();
   add(x, ptr[args + offsetof(HadamardArgs, x_step)]);
@@ -121,133 +131,45 @@ void HadamardGenerator::block_loop() {
 void HadamardGenerator::whole_block() {
   const std::int64_t power = factors_.power, paley = factors_.paley;
   mov(sub_work, work);
-  if (paley == 1 && power <= kSubTransform) {
+  if (paley == 1 && power == part()) {
     sub_transform(power, Target::output);
     return;
   }
-  const std::int64_t part = std::min(power, kSubTransform);
   Label next_part;
-  mov(sub_transforms, spec_.order / part);
+  mov(sub_transforms, spec_.order / part());
   L(next_part);
-  sub_transform(part, Target::work);
-  add(sub_work, static_cast<int>(part * 4));
+  sub_transform(part(), Target::work);
+  add(sub_work, static_cast<int>(part() * 4));
   dec(sub_transforms);
   jnz(next_part, T_NEAR);
-  if (power > kSubTransform) vertical_pass(static_cast<int>(power / part), part, work, Target::output);
-  if (paley > 1) paley_pass();
+  if (power > part()) {
+    vertical_pass(static_cast<int>(power / part()), part(), work, Target::output);
+  } else {
+    paley_pass();
+  }
 }
 
 // 16..4096 elements at `input`, which advances, to sub_work or y.
 void HadamardGenerator::sub_transform(std::int64_t power, Target target) {
   const int chunks = static_cast<int>(power / kChunk);
-  if (chunks <= 1) {
+  if (!piped()) {
     chunk_pass(power, target);
+  } else if (chunks == 1) {
+    piped_chunk_pass(power, target);
   } else {
-    chunk_pass(power, Target::work);
+    piped_chunk_pass(power, Target::work);
     vertical_pass(chunks, kChunk, sub_work, target);
-  }
-}
-
-// Stages inside 256 elements or less, over `elements`.
-//
-// Port budget of a vector (16 elements), zmm, Golden Cove (p05 = either vector port), f32 without signs:
-//   stage 1         2 loads that duplicate lanes, 1 fma             1 on p05
-//   stages 2, 3     a shuffle (p5) and a fma each                   4 on p05, 2 of them p5
-//   stage 4         a store, 2 loads that broadcast halves, 1 fma   1 on p05 (orders below 128: as stage 2)
-//   stages 5..8     half an add and half a sub each                 1 each on p05
-//   scale           1 mul
-// 256 elements: 10 uops (11 with scale) -> 5 (5.5) cycles a vector; a copy in L2 takes 4.6. Bound: p05.
-void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
-  const int vectors = static_cast<int>(std::min(elements, kChunk) / kLanes);
-  const std::int64_t chunks = elements / (vectors * kLanes);
-  Label next_chunk;
-  mov(cursor, target == Target::work ? sub_work : y);
-  if (chunks > 1) {
-    mov(loops, chunks);
-    L(next_chunk);
-  }
-  reset_slots();
-  for (int i = 0; i < vectors; ++i) load_vector(i, input, sign_cursor, i);
-  lane_stages(vectors);
-  vertical_stages(0, vectors);
-  for (int i = 0; i < vectors; ++i) store_vector(data(i), target, cursor, i * kLanes);
-  add(input, vectors * kLanes * in_bytes());
-  if (spec_.signs) add(sign_cursor, vectors * kVectorBytes);
-  if (chunks > 1) {
-    add(cursor, vectors * kLanes * (target == Target::work ? 4 : out_bytes()));
-    dec(loops);
-    jnz(next_chunk, T_NEAR);
-  }
-}
-
-// data(i) <- vector `index` at `from`, signs applied; with the first stage where loads can swap its lanes.
-void HadamardGenerator::load_vector(int i, const Reg64& from, const Reg64& sign_words, int index) {
-  const auto address = ptr[from + index * kLanes * in_bytes()];
-  if (traffic_.prefetch && index * kLanes * in_bytes() % kVectorBytes == 0)
-    prefetcht1(ptr[from + (index * kLanes * in_bytes() + kAhead)]);
-  if (first_stage_by_load()) {
-    vmovshdup(swapped(i), address);
-    vmovsldup(data(i), address);
-    vfmadd231ps(data(i), swapped(i), plus_minus(0));
-    return;
-  }
-  load_as_f32(data(i), address, spec_.input);
-  if (spec_.signs) vxorps(data(i), data(i), ptr[sign_words + index * kVectorBytes]);
-}
-
-// Eight vectors side by side: each instruction finds its operands ready when it is issued.
-void HadamardGenerator::lane_stages(int count) {
-  const int shuffled = last_stage_by_load() ? 3 : 4;
-  for (int first = 0; first < count; first += kBreadth) {
-    const int end = std::min(first + kBreadth, count);
-    for (int stage = first_stage_by_load() ? 1 : 0; stage < shuffled; ++stage) {
-      for (int i = first; i < end; ++i) swap_lanes(swapped(i), data(i), stage);
-      for (int i = first; i < end; ++i) vfmadd132ps(data(i), swapped(i), plus_minus(stage));
-    }
-  }
-  if (!last_stage_by_load()) return;
-  for (int i = 0; i < count; ++i) vmovaps(ptr[rsp + i * kVectorBytes], data(i));
-  for (int i = 0; i < count; ++i) {  // lower half twice, plus or minus the upper half twice
-    vbroadcastf32x8(swapped(i), ptr[rsp + i * kVectorBytes + kVectorBytes / 2]);
-    vbroadcastf32x8(data(i), ptr[rsp + i * kVectorBytes]);
-    vfmadd231ps(data(i), swapped(i), plus_minus(3));
-  }
-}
-
-// Lanes that differ in bit `stage` change places. Then (a, b) -> (a + b, a - b) is one fma, partner plus or
-// minus own lane: a product with +-1 is exact, so it rounds as the addition does.
-void HadamardGenerator::swap_lanes(const Zmm& partner, const Zmm& v, int stage) {
-  switch (stage) {
-    case 0:
-      vpermilps(partner, v, 0b10'11'00'01);
-      break;
-    case 1:
-      vpermilps(partner, v, 0b01'00'11'10);
-      break;
-    case 2:
-      vshuff32x4(partner, v, v, 0b10'11'00'01);
-      break;
-    default:
-      vshuff32x4(partner, v, v, 0b01'00'11'10);
-  }
-}
-
-// All stages across `count` vectors, a power of two.
-void HadamardGenerator::vertical_stages(int first, int count) {
-  for (int half = 1; half < count; half *= 2) {
-    for (int i = first; i < first + count; ++i) {
-      if (((i - first) & half) != 0) continue;
-      vsubps(spare(), data(i), data(i + half));
-      vaddps(data(i), data(i), data(i + half));
-      std::swap(slot_[i + half], slot_[kMaxVectors]);
-    }
   }
 }
 
 // `radix` vectors `distance` elements apart, over all vectors of a distance; in place, or from work to y.
 //   p05 of a vector: 1 a stage, 1 for the scale. 1 load, 1 store.
 void HadamardGenerator::vertical_pass(int radix, std::int64_t distance, const Reg64& base, Target target) {
-  const int unroll = kMaxVectors / radix;
+  if (radix == 2 && target == Target::output && traffic_.past_caches) {
+    halves_past_caches(distance, base);
+    return;
+  }
+  const int unroll = kMaxVectors / radix, stored = even_odd() && target == Target::output ? 2 : 1;
   const bool apart = target == Target::output && output_apart();
   const Reg64& out = apart ? output_cursor : cursor;
   Label next;
@@ -255,16 +177,63 @@ void HadamardGenerator::vertical_pass(int radix, std::int64_t distance, const Re
   if (apart) mov(output_cursor, y);
   mov(loops, distance / (kLanes * unroll));
   L(next);
+  fetch(distance == kChunk ? fetches_by_pass().vertical : fetches_by_pass().last);
   reset_slots();
   for (int u = 0; u < unroll; ++u) {
     for (int j = 0; j < radix; ++j) vmovups(data(u * radix + j), at(cursor, (j * distance + u * kLanes) * 4));
-    vertical_stages(u * radix, radix);
-    for (int j = 0; j < radix; ++j) store_vector(data(u * radix + j), target, out, j * distance + u * kLanes);
+    emit(butterflies(u * radix, radix, 1));
+    if ((u + 1) % stored != 0) continue;
+    const int first = u + 1 - stored;
+    for (int j = 0; j < radix; ++j)
+      emit(store_vectors(first * radix + j, radix, stored, target, out, j * distance + first * kLanes));
   }
   add(cursor, unroll * kVectorBytes);
   if (apart) add(output_cursor, unroll * kLanes * out_bytes());
   dec(loops);
   jnz(next, T_NEAR);
+}
+
+// The last stage of a power of two whose output passes the caches by: 16 sums, then 16 differences, because
+// memory takes 1 KiB in a row faster than half of it.
+void HadamardGenerator::halves_past_caches(std::int64_t distance, const Reg64& base) {
+  Label next;
+  mov(cursor, base);
+  mov(output_cursor, y);
+  mov(loops, distance / kChunk);
+  reset_slots();
+  L(next);
+  fetch(2 * (distance == kChunk ? fetches_by_pass().vertical : fetches_by_pass().last));
+  for (int i = 0; i < kMaxVectors; ++i) {
+    const Zmm sum = i % 2 == 0 ? t0 : t1;
+    const auto upper = at(cursor, (i * kLanes + distance) * 4);
+    vmovaps(sum, at(cursor, i * kLanes * 4));
+    vsubps(data(i), sum, upper);
+    vaddps(sum, sum, upper);
+    store_vector(sum, Target::output, output_cursor, i * kLanes);
+  }
+  for (int i = 0; i < kMaxVectors; ++i)
+    store_vector(data(i), Target::output, output_cursor, i * kLanes + distance);
+  add(cursor, static_cast<int>(kChunk) * 4);
+  add(output_cursor, static_cast<int>(kChunk) * 4);
+  dec(loops);
+  jnz(next, T_NEAR);
+}
+
+// Of data(first), data(first + step), ...: `count` vectors without gaps in memory.
+InstructionStream HadamardGenerator::store_vectors(int first, int step, int count, Target target,
+                                                   const Reg64& to, std::int64_t element) {
+  InstructionStream stream;
+  const bool pairs = even_odd() && target == Target::output;
+  for (int i = 0; i < count; i += pairs ? 2 : 1) {
+    const Zmm v = data(first + i * step);
+    if (pairs) {
+      append(stream,
+             store_even_odd(at(to, (element + i * kLanes) * out_bytes()), v, data(first + (i + 1) * step)));
+    } else {
+      stream.push_back([=, this] { store_vector(v, target, to, element + i * kLanes); });
+    }
+  }
+  return stream;
 }
 
 void HadamardGenerator::store_vector(const Zmm& value, Target target, const Reg64& to, std::int64_t element) {
@@ -312,7 +281,7 @@ void HadamardGenerator::four_columns(int first_column) {
     } else {
       vaddps(sum, low, high);
     }
-    vmovaps(at(rsp, (2 * first_column + index) * kVectorBytes), sum);
+    vmovaps(at(rsp, kSums + (2 * first_column + index) * kVectorBytes), sum);
   }
 }
 
@@ -321,7 +290,7 @@ void HadamardGenerator::paley_row(const PaleyMatrix& h, int row) {
   for (int j = 0; j < h.order(); j += 4) {
     const int s0 = h(row, j), s1 = s0 * h(row, j + 1), s2 = s0 * h(row, j + 2), s3 = s0 * h(row, j + 3);
     const int index = (s1 < 0 ? 1 : 0) + (s2 * s3 < 0 ? 2 : 0) + (s2 < 0 ? 4 : 0);
-    const auto four = at(rsp, (2 * j + index) * kVectorBytes);
+    const auto four = at(rsp, kSums + (2 * j + index) * kVectorBytes);
     if (j == 0) {
       vmovaps(sum, four);
     } else if (s0 > 0) {
@@ -344,6 +313,7 @@ void HadamardGenerator::emit_constant_pool() {
     for (int lane = 0; lane < kLanes; ++lane)
       dd(std::bit_cast<std::uint32_t>((lane >> stage & 1) != 0 ? -1.0f : 1.0f));
   }
+  if (even_odd()) emit_even_odd_pool();
   emit_io_pool();
 }
 
@@ -354,7 +324,8 @@ KernelNotes HadamardGenerator::notes() const {
       {"zmm17, zmm18", "scratch of stores"},
       {"zmm19", "scale"},
       {"zmm20..23", "+1 and -1 by lane bit 0..3"},
-      {"zmm24..31", "vectors with partner lanes swapped"},
+      {"zmm24..31", "vectors with partner lanes swapped; piped: 2 of the next chunk and theirs"},
+      {"rax", "elements left of short orders; piped: the next line to fetch"},
       {"rsi, rdx, rcx, r8, r9", "x, y, work, sign words, blocks left"},
       {"r10, r11", "input and sign cursors of the block"},
       {"rbx, r12, r13", "cursors and loop count of a pass"},

@@ -1,6 +1,7 @@
 // Walsh-Hadamard rotations for AVX-512.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 
@@ -8,6 +9,7 @@
 #include "fourge/hadamard_matrix.h"
 #include "jit/hadamard/hadamard_kernel.h"
 #include "jit/x86/element_io.h"
+#include "jit/x86/instruction_stream.h"
 
 namespace fourge::jit {
 
@@ -30,7 +32,9 @@ struct HadamardTraffic {
 ///   vertical pass   2..16 vectors at one distance: 1..4 stages across
 ///   paley pass      12, 20 or 28 vectors at one distance: their signed sums
 ///
-/// Powers above 4096 run as sub-transforms of 4096 elements (16 KiB, in L1) and one more vertical pass.
+/// Large powers run as sub-transforms (part() elements, 16 KiB at most, in L1) and one more vertical pass.
+/// From 256 elements on the chunk pass is piped: while a chunk goes through the stages across vectors, the
+/// next one, of the next block after a block's last, goes through the three before, onto the stack.
 class HadamardGenerator : public ElementIoGenerator {
  public:
   HadamardGenerator(const HadamardSpec& spec, bool poison, HadamardTraffic traffic = {})
@@ -40,7 +44,8 @@ class HadamardGenerator : public ElementIoGenerator {
  private:
   static constexpr int kLanes = 16, kVectorBytes = 64, kMaxVectors = 16;
   static constexpr std::int64_t kChunk = 256, kSubTransform = 4096;
-  static constexpr int kAhead = 16 << 10;  // bytes: a sub-transform
+  static constexpr int kAhead = 16 << 10;               // bytes: a sub-transform
+  static constexpr std::int64_t kSmallBlock = 8 << 10;  // bytes
 
   // Where a pass writes: f32 for the next pass, or the output, scaled and rounded.
   enum class Target : std::uint8_t { work, output };
@@ -56,15 +61,33 @@ class HadamardGenerator : public ElementIoGenerator {
   void whole_block();
   void sub_transform(std::int64_t power, Target target);
   void chunk_pass(std::int64_t elements, Target target);
+  void piped_chunk_pass(std::int64_t elements, Target target);
   void vertical_pass(int radix, std::int64_t distance, const Xbyak::Reg64& base, Target target);
+  void halves_past_caches(std::int64_t distance, const Xbyak::Reg64& base);
   void paley_pass();
   void emit_constant_pool();
 
   // Parts of a pass.
-  void load_vector(int i, const Xbyak::Reg64& from, const Xbyak::Reg64& sign_words, int index);
+  void load_block(int first, int vectors, const Xbyak::Reg64& from, const Xbyak::Reg64& sign_words);
+  InstructionStream store_vectors(int first, int step, int count, Target target, const Xbyak::Reg64& to,
+                                  std::int64_t element);
+  void load_even_odd_scale();
+  InstructionStream load_even_odd(const Xbyak::Zmm& sums, const Xbyak::Zmm& differences,
+                                  const Xbyak::Zmm& odd, const Xbyak::Address& from);
+  InstructionStream store_even_odd(const Xbyak::Address& to, const Xbyak::Zmm& even, const Xbyak::Zmm& odd);
+  void emit_even_odd_pool();
+  void pipe_block();
+  void next_block_of_pipe(const Xbyak::Reg64& next);
+  void advance_pipe();
+  InstructionStream lanes_of_chunk();
+  InstructionStream across_chunk(Target target);
+  InstructionStream fetches(int lines);
+  void fetch(int lines);
+  InstructionStream load_vector(const Xbyak::Zmm& v, const Xbyak::Zmm& partner, const Xbyak::Reg64& from,
+                                const Xbyak::Reg64& sign_words, int index);
   void lane_stages(int count);
   void swap_lanes(const Xbyak::Zmm& partner, const Xbyak::Zmm& v, int stage);
-  void vertical_stages(int first, int count);
+  InstructionStream butterflies(int first, int count, int first_half);
   void store_vector(const Xbyak::Zmm& value, Target target, const Xbyak::Reg64& to, std::int64_t element);
   void four_columns(int first_column);
   void paley_row(const PaleyMatrix& h, int row);
@@ -76,6 +99,25 @@ class HadamardGenerator : public ElementIoGenerator {
   // Passes in between need memory of their own where the output has another format or is not to be read.
   bool output_apart() const { return spec_.output != ElementFormat::f32 || traffic_.past_caches; }
   bool last_stage_by_load() const { return factors_.power >= 128; }
+  // Vector 2i holds the even ones of 32 elements, 2i + 1 the odd ones: lanes are bits 1 to 4 of an index.
+  bool even_odd() const {
+    return spec_.input == ElementFormat::bf16 && spec_.output == ElementFormat::bf16 && !spec_.signs &&
+           factors_.paley == 1 && factors_.power >= 2 * kLanes;
+  }
+  bool piped() const { return factors_.power >= kChunk; }
+  // Elements of a sub-transform. Past the caches the last pass is to have two streams of output: 16 streams
+  // of a line each took 12 % longer. Even and odd vectors leave a pass together: 8 of each.
+  std::int64_t part() const {
+    const bool halved =
+        factors_.paley == 1 && ((traffic_.past_caches && factors_.power >= kSubTransform / 2) ||
+                                (even_odd() && factors_.power == kSubTransform));
+    return std::min(halved ? factors_.power / 2 : factors_.power, kSubTransform);
+  }
+  // Lines of input fetched by an iteration (16 vectors) of each pass: one fetched for one read.
+  struct Fetches {
+    int chunk = 0, vertical = 0, last = 0;
+  };
+  Fetches fetches_by_pass() const;
   int in_bytes() const { return bytes_of(spec_.input); }
   int out_bytes() const { return bytes_of(spec_.output); }
   static int log2(std::int64_t n) { return std::countr_zero(static_cast<std::uint64_t>(n)); }
@@ -90,20 +132,31 @@ class HadamardGenerator : public ElementIoGenerator {
   }  // +1 where lane bit `stage` is 0
   static constexpr int kBreadth = 8;
   static Xbyak::Zmm swapped(int i) { return Xbyak::Zmm(24 + i % kBreadth); }
+  // Of the piped pass: vectors of the next chunk, kPipedBreadth side by side.
+  static constexpr int kPipedBreadth = 2;
+  static Xbyak::Zmm lanes(int i) { return Xbyak::Zmm(24 + i % kPipedBreadth); }
+  static Xbyak::Zmm partner(int i) { return Xbyak::Zmm(26 + i % kPipedBreadth); }
   const Xbyak::Opmask nan_lanes = k1, tail_lanes = k2;
 
   // General registers, by role.
   const Xbyak::Reg64 args = rdi, x = rsi, y = rdx, work = rcx, signs = r8, blocks_left = r9;
-  const Xbyak::Reg64 input = r10, sign_cursor = r11;     // of the block, ascending
+  const Xbyak::Reg64 input = r10, sign_cursor = r11;     // of the block, ascending; piped: a chunk ahead
   const Xbyak::Reg64 cursor = rbx, output_cursor = r12;  // of a pass
   const Xbyak::Reg64 loops = r13, sub_transforms = r14, sub_work = r15, elements_left = rax;
   const Xbyak::Reg64 x_step = r14, y_step = r15;  // batches only
+  const Xbyak::Reg64 ahead = rax;                 // piped: what is fetched next
+
+  // The stack: 16 vectors of a chunk, the sums of four columns of a Paley pass, where the pipe goes on.
+  static constexpr int kSums = kMaxVectors * kVectorBytes;
+  int pipe_bytes() const { return kSums + 2 * static_cast<int>(factors_.paley) * kVectorBytes; }
+  Xbyak::Address block_end() { return qword[rsp + pipe_bytes()]; }
+  Xbyak::Address next_block() { return qword[rsp + pipe_bytes() + 8]; }
 
   HadamardSpec spec_;
   HadamardFactors factors_;
   HadamardTraffic traffic_;
   int slot_[kMaxVectors + 1] = {};
-  Xbyak::Label plus_minus_;
+  Xbyak::Label plus_minus_, upper_half_, quiet_, lsb_, half_ulp_;
 };
 
 }  // namespace fourge::jit

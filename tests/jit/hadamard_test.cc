@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <utility>
 
 #include "jit/hadamard/hadamard_kernel.h"
 #include "reference/hadamard.h"
@@ -186,6 +188,23 @@ TEST_P(HadamardKernelTest, ThreadCountDoesNotChangeABit) {
   }
 }
 
+// Rounded as a number, a NaN of all ones would become -0 in bf16.
+TEST_P(HadamardKernelTest, EveryNanAsScaleGivesNan) {
+  std::mt19937_64 rng(9);
+  for (const std::int64_t order : {8, 16, 64, 256, 4096, 192}) {
+    for (const ElementFormat format : kPlain) {
+      const HadamardSpec spec{.order = order, .input = format, .output = format};
+      if (!takes(spec)) continue;
+      Problem problem = make_problem(spec, 1, 2, false, PlainData::gaussian, rng);
+      for (const std::uint32_t nan : {0x7fffffffu, 0xffffffffu, 0x7f800001u, 0x7fc00000u}) {
+        problem.scale = std::bit_cast<float>(nan);
+        expect_exact(problem);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
 TEST_P(HadamardKernelTest, NothingToDoTouchesNothing) {
   const Hadamard hadamard = make({.order = 64});
   EXPECT_TRUE(hadamard.run({.rows = 0, .cols = 64}).ok());
@@ -267,8 +286,10 @@ TEST_F(HadamardAvx512, KeepsTheAbiAndIgnoresTheCallersMode) {
 TEST_F(HadamardAvx512, EveryFootprintGivesTheSameBits) {
   std::mt19937_64 rng(8);
   for (const std::int64_t order : kOrders) {
-    for (const ElementFormat output : {ElementFormat::f32, ElementFormat::bf16}) {
-      const HadamardSpec spec{.order = order, .output = output};
+    for (const auto& [input, output] : {std::pair(ElementFormat::f32, ElementFormat::f32),
+                                        std::pair(ElementFormat::f32, ElementFormat::bf16),
+                                        std::pair(ElementFormat::bf16, ElementFormat::bf16)}) {
+      const HadamardSpec spec{.order = order, .input = input, .output = output};
       if (jit::hadamard_avx512_refusal(spec) != nullptr) continue;
       constexpr std::int64_t kBlocks = 3;
       const Problem problem = make_problem(spec, 1, kBlocks, false, PlainData::gaussian, rng);
@@ -285,21 +306,21 @@ TEST_F(HadamardAvx512, EveryFootprintGivesTheSameBits) {
                         .work = work.as<float>(),
                         .sign_words = nullptr,
                         .count = kBlocks,
-                        .x_step = order * 4,
+                        .x_step = static_cast<std::int64_t>(problem.x.size()) / kBlocks,
                         .y_step = static_cast<std::int64_t>(want.size()) / kBlocks,
                         .scale = problem.scale,
                         .footprint = footprint});
         EXPECT_EQ(first_difference(output, want, {y.data(), y.data() + y.size()}), "")
             << problem.describe() << " footprint " << static_cast<int>(footprint);
       }
-      if (output != ElementFormat::f32) continue;
+      if (input != output) continue;
       (*kernel)->run({.x = x.data(),
                       .y = x.data(),
                       .work = work.as<float>(),
                       .sign_words = nullptr,
                       .count = kBlocks,
-                      .x_step = order * 4,
-                      .y_step = order * 4,
+                      .x_step = static_cast<std::int64_t>(problem.x.size()) / kBlocks,
+                      .y_step = static_cast<std::int64_t>(want.size()) / kBlocks,
                       .scale = problem.scale,
                       .footprint = jit::Footprint::in_memory});
       EXPECT_EQ(first_difference(output, want, {x.data(), x.data() + x.size()}), "") << problem.describe();

@@ -1,0 +1,231 @@
+// The stages inside a vector, and the pass over chunks of 256 elements.
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "jit/x86/hadamard.h"
+
+namespace fourge::jit {
+
+using Xbyak::Label;
+using Xbyak::Reg64;
+using Xbyak::Zmm;
+
+// 16 to 128 elements: all stages.
+void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
+  const int vectors = static_cast<int>(elements / kLanes);
+  const Reg64& to = target == Target::work ? sub_work : y;
+  reset_slots();
+  load_block(0, vectors, input, sign_cursor);
+  lane_stages(vectors);
+  emit(butterflies(0, vectors, even_odd() ? 2 : 1));
+  emit(store_vectors(0, 1, vectors, target, to, 0));
+  add(input, vectors * kLanes * in_bytes());
+  if (spec_.signs) add(sign_cursor, vectors * kVectorBytes);
+}
+
+// Stages inside each 256 of `elements`, the first three a chunk ahead.
+//
+// Port budget of a vector (16 elements), zmm, Golden Cove (p05 = either vector port), f32 without signs:
+//   stage 1         2 loads that duplicate lanes, 1 fma             1 on p05
+//   stages 2, 3     a shuffle (p5) and a fma each                   4 on p05, 2 of them p5
+//   stage 4         a store, 2 loads that broadcast halves, 1 fma   1 on p05 (orders below 128: as stage 2)
+//   stages 5..8     half an add and half a sub each                 1 each on p05
+//   scale           1 mul
+// 256 elements: 10 uops (11 with scale) -> 5 (5.5) cycles a vector; a copy in L2 takes 4.6. Bound: p05, at
+// the clock that 512-bit multiplications allow (docs/rotation_quantisation.md).
+void HadamardGenerator::piped_chunk_pass(std::int64_t elements, Target target) {
+  const int lines = fetches_by_pass().chunk;
+  const bool loop = elements > kChunk;
+  Label next_chunk;
+  mov(cursor, target == Target::work ? sub_work : y);
+  if (loop) mov(loops, elements / kChunk);
+  L(next_chunk);
+  advance_pipe();
+  emit_interleaved(std::array{across_chunk(target), lanes_of_chunk(), fetches(lines)});
+  if (lines > 0) add(ahead, lines * kVectorBytes);
+  if (!loop) return;
+  add(cursor, static_cast<int>(kChunk) * (target == Target::work ? 4 : out_bytes()));
+  dec(loops);
+  jnz(next_chunk, T_NEAR);
+}
+
+// Where the pipe goes on after this block: with the next one, or, after the last, with what nobody reads.
+void HadamardGenerator::pipe_block() {
+  const int block_bytes = static_cast<int>(spec_.order) * in_bytes();
+  if (traffic_.prefetch) lea(ahead, ptr[x + std::max(kAhead, block_bytes)]);
+  if (spec_.order == kChunk) return;
+  lea(cursor, ptr[x + block_bytes]);
+  mov(block_end(), cursor);
+  next_block_of_pipe(cursor);
+  mov(next_block(), cursor);
+}
+
+void HadamardGenerator::next_block_of_pipe(const Reg64& next) {
+  mov(next, x);
+  add(next, ptr[args + offsetof(HadamardArgs, x_step)]);
+  cmp(blocks_left, 1);
+  cmove(next, x);
+}
+
+void HadamardGenerator::advance_pipe() {
+  if (spec_.order == kChunk) {
+    next_block_of_pipe(input);
+    return;
+  }
+  add(input, static_cast<int>(kChunk) * in_bytes());
+  if (spec_.signs) add(sign_cursor, static_cast<int>(kChunk) * 4);
+  cmp(input, block_end());
+  cmove(input, next_block());
+  if (spec_.signs) cmove(sign_cursor, signs);
+}
+
+// Three stages over the 16 vectors at `input`, onto the stack.
+InstructionStream HadamardGenerator::lanes_of_chunk() {
+  InstructionStream stream;
+  for (int first = 0; first < kMaxVectors; first += kPipedBreadth) {
+    const int end = first + kPipedBreadth;
+    if (even_odd()) {
+      append(stream, load_even_odd(lanes(first), lanes(first + 1), partner(first),
+                                   ptr[input + first / 2 * kVectorBytes]));
+    }
+    for (int i = first; i < end && !even_odd(); ++i)
+      append(stream, load_vector(lanes(i), partner(i), input, sign_cursor, i));
+    for (int stage = first_stage_by_load() ? 1 : 0; stage < 3; ++stage) {
+      for (int i = first; i < end; ++i)
+        stream.push_back([=, this] { swap_lanes(partner(i), lanes(i), stage); });
+      for (int i = first; i < end; ++i)
+        stream.push_back([=, this] { vfmadd132ps(lanes(i), partner(i), plus_minus(stage)); });
+    }
+    for (int i = first; i < end; ++i)
+      stream.push_back([=, this] { vmovaps(ptr[rsp + i * kVectorBytes], lanes(i)); });
+  }
+  return stream;
+}
+
+// The fourth stage from the stack, then those across the vectors. Its loads are less than half of it: they
+// come before lanes_of_chunk, spread over the whole, writes the same vectors for the next chunk.
+InstructionStream HadamardGenerator::across_chunk(Target target) {
+  InstructionStream stream;
+  reset_slots();
+  for (int i = 0; i < kMaxVectors; ++i) {
+    const Zmm v = data(i), upper = i % 2 == 0 ? t0 : t1;
+    stream.push_back([=, this] { vbroadcastf32x8(upper, ptr[rsp + i * kVectorBytes + kVectorBytes / 2]); });
+    stream.push_back([=, this] { vbroadcastf32x8(v, ptr[rsp + i * kVectorBytes]); });
+    stream.push_back([=, this] { vfmadd231ps(v, upper, plus_minus(3)); });
+  }
+  append(stream, butterflies(0, kMaxVectors, even_odd() ? 2 : 1));
+  append(stream, store_vectors(0, 1, kMaxVectors, target, cursor, 0));
+  return stream;
+}
+
+// Bytes read and stages done, by pass, decide how many lines each fetches: fetches in bursts stall the loads
+// behind them. Stores past the caches wait for memory as fetches do, which in larger blocks leaves time for
+// more of them.
+HadamardGenerator::Fetches HadamardGenerator::fetches_by_pass() const {
+  if (!traffic_.prefetch || !piped()) return {};
+  const int lines = static_cast<int>(kChunk) * in_bytes() / kVectorBytes;
+  const std::int64_t block_bytes = spec_.order * in_bytes();
+  if (factors_.paley > 1 || part() == kChunk || (traffic_.past_caches && block_bytes <= kSmallBlock))
+    return {.chunk = lines};
+  const bool has_last = factors_.power > part();
+  const int output = traffic_.past_caches ? 6 : 1;
+  const int chunk = 10, vertical = log2(part() / kChunk) + (has_last ? 0 : output),
+            last = has_last ? log2(factors_.power / part()) + output : 0, all = chunk + vertical + last;
+  Fetches fetches{.vertical = lines * vertical / all, .last = lines * last / all};
+  fetches.chunk = lines - fetches.vertical - fetches.last;
+  return fetches;
+}
+
+InstructionStream HadamardGenerator::fetches(int lines) {
+  InstructionStream stream;
+  for (int i = 0; i < lines; ++i) stream.push_back([=, this] { prefetcht1(ptr[ahead + i * kVectorBytes]); });
+  return stream;
+}
+
+void HadamardGenerator::fetch(int lines) {
+  emit(fetches(lines));
+  if (lines > 0) add(ahead, lines * kVectorBytes);
+}
+
+// data(first) and following <- vectors at `from`, with the first stage where loading gives it.
+void HadamardGenerator::load_block(int first, int vectors, const Reg64& from, const Reg64& sign_words) {
+  for (int i = 0; i < vectors; ++i) {
+    const int offset = i * kLanes * in_bytes();
+    const Zmm v = data(first + i), partner = swapped(first + i);
+    if (traffic_.prefetch && offset % kVectorBytes == 0) prefetcht1(ptr[from + (offset + kAhead)]);
+    if (!even_odd()) {
+      emit(load_vector(v, partner, from, sign_words, i));
+    } else if (i % 2 == 0) {
+      emit(load_even_odd(v, data(first + i + 1), partner, ptr[from + offset]));
+    }
+  }
+}
+
+// v <- vector `index` at `from`, signs applied; with the first stage where loads can swap its lanes.
+InstructionStream HadamardGenerator::load_vector(const Zmm& v, const Zmm& partner, const Reg64& from,
+                                                 const Reg64& sign_words, int index) {
+  const auto address = ptr[from + index * kLanes * in_bytes()];
+  if (first_stage_by_load()) {
+    return {[=, this] { vmovshdup(partner, address); }, [=, this] { vmovsldup(v, address); },
+            [=, this] { vfmadd231ps(v, partner, plus_minus(0)); }};
+  }
+  InstructionStream stream = {[=, this] { load_as_f32(v, address, spec_.input); }};
+  if (spec_.signs) stream.push_back([=, this] { vxorps(v, v, ptr[sign_words + index * kVectorBytes]); });
+  return stream;
+}
+
+// Eight vectors side by side: each instruction finds its operands ready when it is issued.
+void HadamardGenerator::lane_stages(int count) {
+  const int shuffled = last_stage_by_load() ? 3 : 4;
+  for (int first = 0; first < count; first += kBreadth) {
+    const int end = std::min(first + kBreadth, count);
+    for (int stage = first_stage_by_load() ? 1 : 0; stage < shuffled; ++stage) {
+      for (int i = first; i < end; ++i) swap_lanes(swapped(i), data(i), stage);
+      for (int i = first; i < end; ++i) vfmadd132ps(data(i), swapped(i), plus_minus(stage));
+    }
+  }
+  if (!last_stage_by_load()) return;
+  for (int i = 0; i < count; ++i) vmovaps(ptr[rsp + i * kVectorBytes], data(i));
+  for (int i = 0; i < count; ++i) {  // lower half twice, plus or minus the upper half twice
+    vbroadcastf32x8(swapped(i), ptr[rsp + i * kVectorBytes + kVectorBytes / 2]);
+    vbroadcastf32x8(data(i), ptr[rsp + i * kVectorBytes]);
+    vfmadd231ps(data(i), swapped(i), plus_minus(3));
+  }
+}
+
+// Lanes that differ in bit `stage` change places. Then (a, b) -> (a + b, a - b) is one fma, partner plus or
+// minus own lane: a product with +-1 is exact, so it rounds as the addition does.
+void HadamardGenerator::swap_lanes(const Zmm& partner, const Zmm& v, int stage) {
+  switch (stage) {
+    case 0:
+      vpermilps(partner, v, 0b10'11'00'01);
+      break;
+    case 1:
+      vpermilps(partner, v, 0b01'00'11'10);
+      break;
+    case 2:
+      vshuff32x4(partner, v, v, 0b10'11'00'01);
+      break;
+    default:
+      vshuff32x4(partner, v, v, 0b01'00'11'10);
+  }
+}
+
+// Stages across `count` vectors, a power of two, from those `first_half` apart on.
+InstructionStream HadamardGenerator::butterflies(int first, int count, int first_half) {
+  InstructionStream stream;
+  for (int half = first_half; half < count; half *= 2) {
+    for (int i = first; i < first + count; ++i) {
+      if (((i - first) & half) != 0) continue;
+      const Zmm a = data(i), b = data(i + half), difference = spare();
+      stream.push_back([=, this] { vsubps(difference, a, b); });
+      stream.push_back([=, this] { vaddps(a, a, b); });
+      std::swap(slot_[i + half], slot_[kMaxVectors]);
+    }
+  }
+  return stream;
+}
+
+}  // namespace fourge::jit
