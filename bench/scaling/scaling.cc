@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
+#include <optional>
 #include <utility>
 
 #include "bench/support/gemm_check.h"
@@ -83,9 +85,51 @@ void count_work(ScalingPoint& point) {
   point.work.bytes = of(point.weight_bytes + activation_bytes + spec.m * spec.n * bytes_of(spec.output));
 }
 
+// A small product, run beside others: on a shared machine a core changes its pace for seconds.
+class Probe {
+ public:
+  static Result<Probe> create(const ScalingOptions& options, Format format, Numerics numerics) {
+    const bool smoke = options.extent == ScalingExtent::smoke;
+    const std::int64_t m = smoke ? 16 : 32, size = smoke ? 128 : 512;
+    Probe probe;
+    const Result<Gemm> gemm =
+        Gemm::create({.m = m, .n = size, .k = size, .format = format, .numerics = numerics});
+    if (!gemm) return gemm.failure();
+    const Values x = random_weights(m, size, 2);
+    const Result<QuantizedMatrix> a =
+        quantize(x.data, m, size, {.format = format, .rule = default_rule(format)});
+    if (!a) return a.failure();
+    const Result<QuantizedMatrix> b = weights_of(size, size, format);
+    if (!b) return b.failure();
+    Result<PackedWeights> packed = gemm->pack(b->view());
+    if (!packed) return packed.failure();
+    probe.gemm_ = *gemm;
+    probe.a_ = *a;
+    probe.packed_ = std::move(*packed);
+    probe.d_.resize(static_cast<std::size_t>(m * size));
+    return probe;
+  }
+
+  std::string kernel() const { return gemm_->code().name; }
+  // The best of three runs.
+  double seconds() {
+    GemmOperands operands;
+    operands.d = d_.data();
+    return repeat({.seconds = 0, .least = 3},
+                  [&] { static_cast<void>(gemm_->run(a_.view(), *packed_, operands, {.threads = 1})); })
+        .best();
+  }
+
+ private:
+  std::optional<Gemm> gemm_;
+  QuantizedMatrix a_;
+  std::optional<PackedWeights> packed_;
+  std::vector<float> d_;
+};
+
 // Packs, checks, times. `wrong` receives the first wrong output.
 Result<ScalingPoint> measure(const Shape& shape, Format format, Numerics numerics, double seconds,
-                             std::string& wrong) {
+                             Probe& probe, std::string& wrong) {
   ScalingPoint point;
   point.sweep = shape.sweep;
   point.threads = shape.threads;
@@ -114,8 +158,11 @@ Result<ScalingPoint> measure(const Shape& shape, Format format, Numerics numeric
     if (!check) return check.failure();
     if (!check->ok() && wrong.empty()) wrong = gemm->code().name + ": " + check->first;
   }
+  const bool probed = gemm->code().name == probe.kernel();
+  if (probed) point.probe = probe.seconds();
   const Times times = repeat({.seconds = seconds, .least = 7}, run);
   if (!ran) return ran.failure();
+  if (probed) point.probe = std::max(point.probe, probe.seconds());
   point.kernel = gemm->code().name;
   point.isa = gemm->code().isa;
   point.weight_bytes = packed->bytes();
@@ -132,6 +179,19 @@ void keep_better(ScalingPoint& point, const ScalingPoint& other) {
   point.pass_ratio = std::max(ratio, 1 / ratio);
 }
 
+void set_paces(std::vector<ScalingPoint>& points) {
+  std::map<std::string, double> least;
+  for (const ScalingPoint& point : points) {
+    if (point.probe > 0) {
+      const auto [entry, added] = least.try_emplace(point.kernel, point.probe);
+      if (!added) entry->second = std::min(entry->second, point.probe);
+    }
+  }
+  for (ScalingPoint& point : points) {
+    if (point.probe > 0) point.pace = least.at(point.kernel) / point.probe;
+  }
+}
+
 // Sizes under one thread: what a model is fitted to.
 bool is_fitted(const ScalingPoint& point) { return point.sweep != Sweep::threads; }
 
@@ -142,15 +202,19 @@ double prediction(const ScalingPoint& point, const CostModel& model) {
 // The model of the kernel of `first`; predictions and explanations of all its points.
 ScalingFit fit_kernel(const ScalingPoint& first, std::vector<ScalingPoint>& points) {
   const std::string kernel = first.kernel;
-  std::vector<CostSample> samples;
+  std::vector<CostSample> samples, steady;
   for (const ScalingPoint& point : points) {
-    if (point.kernel == kernel && is_fitted(point)) samples.push_back({point.work, point.best});
+    if (point.kernel != kernel || !is_fitted(point)) continue;
+    samples.push_back({point.work, point.best});
+    if (point.pace >= kSteadyPace) steady.push_back(samples.back());
   }
+  constexpr int kEnough = 5;
   ScalingFit fit{.kernel = kernel,
                  .format = first.spec.format,
                  .numerics = first.spec.numerics,
-                 .model = fit_cost_model(samples),
-                 .points = static_cast<int>(samples.size())};
+                 .model = fit_cost_model(std::ssize(steady) < kEnough ? samples : steady),
+                 .points = static_cast<int>(samples.size()),
+                 .steady_points = static_cast<int>(steady.size())};
   std::vector<double> ratios = {1};
   for (const ScalingPoint& point : points) {
     if (point.kernel == kernel && is_fitted(point)) ratios.push_back(point.pass_ratio);
@@ -199,8 +263,11 @@ Result<Scaling> measure_scaling(const ScalingOptions& options) {
     std::size_t index = 0;
     for (const Format format : options.formats) {
       for (const Numerics numerics : options.numerics) {
+        Result<Probe> probe = Probe::create(options, format, numerics);
+        if (!probe) return probe.failure();
         for (const Shape& shape : shapes) {
-          const Result<ScalingPoint> point = measure(shape, format, numerics, options.seconds, scaling.wrong);
+          const Result<ScalingPoint> point =
+              measure(shape, format, numerics, options.seconds, *probe, scaling.wrong);
           if (!point) return point.failure();
           if (pass == 0) {
             scaling.points.push_back(*point);
@@ -213,6 +280,7 @@ Result<Scaling> measure_scaling(const ScalingOptions& options) {
       }
     }
   }
+  set_paces(scaling.points);
   for (const ScalingPoint& point : scaling.points) {
     const bool known = std::any_of(scaling.fits.begin(), scaling.fits.end(),
                                    [&](const ScalingFit& fit) { return fit.kernel == point.kernel; });

@@ -40,7 +40,10 @@ struct ScalingPoint {
   double pass_ratio = 1;          // best of the worse pass / best of the better one, some minutes apart
   Work work;  // operations of whole tiles: M and N rounded up to them, K to 64; bytes of the packed weights,
               // of A's codes and scales and of D, each once
-  RunStats stats;           // how its vectors were proved exact
+  RunStats stats;    // how its vectors were proved exact
+  double probe = 0;  // seconds of a small product by the same kernel just before or after, whichever took
+                     // longer; 0: the small product is another kernel's
+  double pace = 1;          // the least probe of all points by this kernel / probe
   double model = 0;         // seconds by the model of its group
   std::string explanation;  // where the model is off by more than kTolerance
 
@@ -54,6 +57,8 @@ struct ScalingPoint {
   }
 };
 inline constexpr double kTolerance = 0.2;
+/// Below this pace the core was slower than it can be, whatever was measured on it.
+inline constexpr double kSteadyPace = 0.85;
 
 /// One model: a kernel under one thread count of the sweeps over sizes. Points of the sweep over threads get
 /// the prediction of one thread's model, divided by the threads, with the overhead whole.
@@ -66,6 +71,7 @@ struct ScalingFit {
   double mean_deviation = 0;  // of |model / measured - 1|
   double worst_deviation = 0;
   double mean_slow_share = 0;
+  int steady_points = 0;  // of at least kSteadyPace; where they are five or more, the model is fitted to them
   double median_pass_ratio = 1;  // of its points: above 1, the machine changes its pace
 };
 

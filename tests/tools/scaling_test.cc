@@ -78,6 +78,10 @@ TEST(ScalingExplanation, NamesTheCauseThatTheNumbersShow) {
   point.stats = {.vectors = 200, .segment_vectors = 150, .general_vectors = 10};
   EXPECT_EQ(explain(point, fit), "25 % of the vectors take a slower path, 0 % on average");
   point.stats.segment_vectors = 195;
+  point.pace = 0.45;
+  EXPECT_EQ(explain(point, fit),
+            "a slower core then: a small product beside it ran at 45 % of its best pace");
+  point.pace = 1;
   EXPECT_EQ(explain(point, fit), "not explained by cache sizes, tile sizes or noise");
   point.pass_ratio = 1.6;
   EXPECT_EQ(explain(point, fit), "a busy machine: two passes differ by a factor of 1.60");

@@ -39,6 +39,7 @@ Json to_json(const bench::Scaling& scaling) {
          {"best_us", point.best * 1e6},
          {"median_us", point.median * 1e6},
          {"pass_ratio", point.pass_ratio},
+         {"pace", point.pace},
          {"slow_share", point.slow_share()},
          {"model_us", point.model * 1e6},
          {"deviation", point.deviation()},
