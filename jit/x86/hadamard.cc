@@ -1,6 +1,7 @@
 #include "jit/x86/hadamard.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <utility>
 
@@ -87,17 +88,20 @@ void HadamardGenerator::batch_loop() {
   L(next_batch);
   cmp(blocks_left, batch);
   jl(done, T_NEAR);
+  if (traffic_.prefetch) lea(ahead, ptr[x + kAhead]);
   reset_slots();
+  InstructionStream stream;
   for (int b = 0; b < batch; ++b) {
-    load_block(b * vectors, vectors, x, signs);
-    add(x, x_step);
+    append(stream, load_block(b * vectors, vectors, x, signs));
+    stream.push_back([this] { add(x, x_step); });
   }
-  lane_stages(kMaxVectors);
-  for (int b = 0; b < batch; ++b) emit(butterflies(b * vectors, vectors, even_odd() ? 2 : 1));
+  append(stream, lane_stages(kMaxVectors));
+  for (int b = 0; b < batch; ++b) append(stream, butterflies(b * vectors, vectors, even_odd() ? 2 : 1));
   for (int b = 0; b < batch; ++b) {
-    emit(store_vectors(b * vectors, 1, vectors, Target::output, y, 0));
-    add(y, y_step);
+    append(stream, store_vectors(b * vectors, 1, vectors, Target::output, y, 0));
+    stream.push_back([this] { add(y, y_step); });
   }
+  emit_interleaved(std::array{stream, fetches(fetches_of(kChunk))});
   sub(blocks_left, batch);
   jmp(next_batch, T_NEAR);
   L(done);
@@ -331,16 +335,28 @@ KernelNotes HadamardGenerator::notes() const {
       {"rbx, r12, r13", "cursors and loop count of a pass"},
       {"r14, r15", "sub-transforms left, their base; steps of batches"},
   };
-  const int stages = log2(factors_.power);
-  const int per_vector =
-      (first_stage_by_load() ? 7 : 8) - (last_stage_by_load() ? 1 : 0) + stages - 4 + (spec_.scaled ? 1 : 0);
-  notes.ports = {(spec_.order < kLanes ? 2 * stages + 1 : per_vector) / 2.0, kLanes};
-  notes.budget = spec_.order < kLanes
-                     ? std::to_string(2 * stages + 1) + " uops on p05 a vector"
-                     : std::to_string(per_vector) + " uops on p05 a vector of 16 -> " +
-                           std::to_string(per_vector / 2) + (per_vector % 2 != 0 ? ".5" : "") +
-                           " cycles, conversions and Paley sums not counted";
+  const int per_vector = uops_of_vector();
+  notes.ports = {per_vector / 2.0, kLanes};
+  notes.budget = std::to_string(per_vector) + " uops on p05 a vector" +
+                 (spec_.order < kLanes ? ", conversions not counted"
+                                       : " of 16 -> " + std::to_string(per_vector / 2) +
+                                             (per_vector % 2 != 0 ? ".5" : "") + " cycles");
   return notes;
+}
+
+int HadamardGenerator::uops_of_vector() const {
+  const int stages = log2(factors_.power);
+  if (spec_.order < kLanes) return 2 * stages + 1;
+  const int in_lanes = (first_stage_by_load() ? 1 : 2) + 4 + (last_stage_by_load() ? 1 : 2);
+  const int across = stages - 4;
+  const int scaling = spec_.scaled ? 1 : 0, signing = spec_.signs ? 1 : 0;
+  if (even_odd()) return 2 + in_lanes + across - 1 + scaling + 4;
+  const auto conversion = [](ElementFormat format, int bf16) {
+    return format == ElementFormat::bf16 ? bf16 : format == ElementFormat::f16 ? 2 : 0;
+  };
+  const int paley = factors_.paley == 1 ? 0 : 3 + static_cast<int>(factors_.paley) / 4 - 1;
+  return conversion(spec_.input, 2) + signing + in_lanes + across + paley + scaling +
+         conversion(spec_.output, 9);
 }
 
 }  // namespace fourge::jit

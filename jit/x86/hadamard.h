@@ -68,7 +68,8 @@ class HadamardGenerator : public ElementIoGenerator {
   void emit_constant_pool();
 
   // Parts of a pass.
-  void load_block(int first, int vectors, const Xbyak::Reg64& from, const Xbyak::Reg64& sign_words);
+  InstructionStream load_block(int first, int vectors, const Xbyak::Reg64& from,
+                               const Xbyak::Reg64& sign_words);
   InstructionStream store_vectors(int first, int step, int count, Target target, const Xbyak::Reg64& to,
                                   std::int64_t element);
   void load_even_odd_scale();
@@ -76,6 +77,7 @@ class HadamardGenerator : public ElementIoGenerator {
                                   const Xbyak::Zmm& odd, const Xbyak::Address& from);
   InstructionStream store_even_odd(const Xbyak::Address& to, const Xbyak::Zmm& even, const Xbyak::Zmm& odd);
   void emit_even_odd_pool();
+  int uops_of_vector() const;
   void pipe_block();
   void next_block_of_pipe(const Xbyak::Reg64& next);
   void advance_pipe();
@@ -85,7 +87,8 @@ class HadamardGenerator : public ElementIoGenerator {
   void fetch(int lines);
   InstructionStream load_vector(const Xbyak::Zmm& v, const Xbyak::Zmm& partner, const Xbyak::Reg64& from,
                                 const Xbyak::Reg64& sign_words, int index);
-  void lane_stages(int count);
+  InstructionStream lane_stages(int count);
+  InstructionStream last_lane_stage(int count);
   void swap_lanes(const Xbyak::Zmm& partner, const Xbyak::Zmm& v, int stage);
   InstructionStream butterflies(int first, int count, int first_half);
   void store_vector(const Xbyak::Zmm& value, Target target, const Xbyak::Reg64& to, std::int64_t element);
@@ -118,6 +121,10 @@ class HadamardGenerator : public ElementIoGenerator {
     int chunk = 0, vertical = 0, last = 0;
   };
   Fetches fetches_by_pass() const;
+  int fetches_of(std::int64_t elements) const {
+    return traffic_.prefetch ? (static_cast<int>(elements) * in_bytes() + kVectorBytes - 1) / kVectorBytes
+                             : 0;
+  }
   int in_bytes() const { return bytes_of(spec_.input); }
   int out_bytes() const { return bytes_of(spec_.output); }
   static int log2(std::int64_t n) { return std::countr_zero(static_cast<std::uint64_t>(n)); }
@@ -144,7 +151,7 @@ class HadamardGenerator : public ElementIoGenerator {
   const Xbyak::Reg64 cursor = rbx, output_cursor = r12;  // of a pass
   const Xbyak::Reg64 loops = r13, sub_transforms = r14, sub_work = r15, elements_left = rax;
   const Xbyak::Reg64 x_step = r14, y_step = r15;  // batches only
-  const Xbyak::Reg64 ahead = rax;                 // piped: what is fetched next
+  const Xbyak::Reg64 ahead = rax;                 // what is fetched next
 
   // The stack: 16 vectors of a chunk, the sums of four columns of a Paley pass, where the pipe goes on.
   static constexpr int kSums = kMaxVectors * kVectorBytes;

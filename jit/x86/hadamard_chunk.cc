@@ -17,8 +17,10 @@ void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
   const int vectors = static_cast<int>(elements / kLanes);
   const Reg64& to = target == Target::work ? sub_work : y;
   reset_slots();
-  load_block(0, vectors, input, sign_cursor);
-  lane_stages(vectors);
+  if (traffic_.prefetch) lea(ahead, ptr[input + kAhead]);
+  fetch(fetches_of(elements));
+  emit(load_block(0, vectors, input, sign_cursor));
+  emit(lane_stages(vectors));
   emit(butterflies(0, vectors, even_odd() ? 2 : 1));
   emit(store_vectors(0, 1, vectors, target, to, 0));
   add(input, vectors * kLanes * in_bytes());
@@ -107,14 +109,8 @@ InstructionStream HadamardGenerator::lanes_of_chunk() {
 // The fourth stage from the stack, then those across the vectors. Its loads are less than half of it: they
 // come before lanes_of_chunk, spread over the whole, writes the same vectors for the next chunk.
 InstructionStream HadamardGenerator::across_chunk(Target target) {
-  InstructionStream stream;
   reset_slots();
-  for (int i = 0; i < kMaxVectors; ++i) {
-    const Zmm v = data(i), upper = i % 2 == 0 ? t0 : t1;
-    stream.push_back([=, this] { vbroadcastf32x8(upper, ptr[rsp + i * kVectorBytes + kVectorBytes / 2]); });
-    stream.push_back([=, this] { vbroadcastf32x8(v, ptr[rsp + i * kVectorBytes]); });
-    stream.push_back([=, this] { vfmadd231ps(v, upper, plus_minus(3)); });
-  }
+  InstructionStream stream = last_lane_stage(kMaxVectors);
   append(stream, butterflies(0, kMaxVectors, even_odd() ? 2 : 1));
   append(stream, store_vectors(0, 1, kMaxVectors, target, cursor, 0));
   return stream;
@@ -124,8 +120,8 @@ InstructionStream HadamardGenerator::across_chunk(Target target) {
 // behind them. Stores past the caches wait for memory as fetches do, which in larger blocks leaves time for
 // more of them.
 HadamardGenerator::Fetches HadamardGenerator::fetches_by_pass() const {
-  if (!traffic_.prefetch || !piped()) return {};
-  const int lines = static_cast<int>(kChunk) * in_bytes() / kVectorBytes;
+  if (!traffic_.prefetch) return {};
+  const int lines = fetches_of(kChunk);
   const std::int64_t block_bytes = spec_.order * in_bytes();
   if (factors_.paley > 1 || part() == kChunk || (traffic_.past_caches && block_bytes <= kSmallBlock))
     return {.chunk = lines};
@@ -150,17 +146,18 @@ void HadamardGenerator::fetch(int lines) {
 }
 
 // data(first) and following <- vectors at `from`, with the first stage where loading gives it.
-void HadamardGenerator::load_block(int first, int vectors, const Reg64& from, const Reg64& sign_words) {
+InstructionStream HadamardGenerator::load_block(int first, int vectors, const Reg64& from,
+                                                const Reg64& sign_words) {
+  InstructionStream stream;
   for (int i = 0; i < vectors; ++i) {
-    const int offset = i * kLanes * in_bytes();
     const Zmm v = data(first + i), partner = swapped(first + i);
-    if (traffic_.prefetch && offset % kVectorBytes == 0) prefetcht1(ptr[from + (offset + kAhead)]);
     if (!even_odd()) {
-      emit(load_vector(v, partner, from, sign_words, i));
+      append(stream, load_vector(v, partner, from, sign_words, i));
     } else if (i % 2 == 0) {
-      emit(load_even_odd(v, data(first + i + 1), partner, ptr[from + offset]));
+      append(stream, load_even_odd(v, data(first + i + 1), partner, ptr[from + i * kLanes * in_bytes()]));
     }
   }
+  return stream;
 }
 
 // v <- vector `index` at `from`, signs applied; with the first stage where loads can swap its lanes.
@@ -177,22 +174,35 @@ InstructionStream HadamardGenerator::load_vector(const Zmm& v, const Zmm& partne
 }
 
 // Eight vectors side by side: each instruction finds its operands ready when it is issued.
-void HadamardGenerator::lane_stages(int count) {
+InstructionStream HadamardGenerator::lane_stages(int count) {
+  InstructionStream stream;
   const int shuffled = last_stage_by_load() ? 3 : 4;
   for (int first = 0; first < count; first += kBreadth) {
     const int end = std::min(first + kBreadth, count);
     for (int stage = first_stage_by_load() ? 1 : 0; stage < shuffled; ++stage) {
-      for (int i = first; i < end; ++i) swap_lanes(swapped(i), data(i), stage);
-      for (int i = first; i < end; ++i) vfmadd132ps(data(i), swapped(i), plus_minus(stage));
+      for (int i = first; i < end; ++i)
+        stream.push_back([=, this, v = data(i)] { swap_lanes(swapped(i), v, stage); });
+      for (int i = first; i < end; ++i)
+        stream.push_back([=, this, v = data(i)] { vfmadd132ps(v, swapped(i), plus_minus(stage)); });
     }
   }
-  if (!last_stage_by_load()) return;
-  for (int i = 0; i < count; ++i) vmovaps(ptr[rsp + i * kVectorBytes], data(i));
-  for (int i = 0; i < count; ++i) {  // lower half twice, plus or minus the upper half twice
-    vbroadcastf32x8(swapped(i), ptr[rsp + i * kVectorBytes + kVectorBytes / 2]);
-    vbroadcastf32x8(data(i), ptr[rsp + i * kVectorBytes]);
-    vfmadd231ps(data(i), swapped(i), plus_minus(3));
+  if (!last_stage_by_load()) return stream;
+  for (int i = 0; i < count; ++i)
+    stream.push_back([=, this, v = data(i)] { vmovaps(ptr[rsp + i * kVectorBytes], v); });
+  append(stream, last_lane_stage(count));
+  return stream;
+}
+
+// The fourth stage: lower half twice, plus or minus the upper half twice.
+InstructionStream HadamardGenerator::last_lane_stage(int count) {
+  InstructionStream stream;
+  for (int i = 0; i < count; ++i) {
+    const Zmm v = data(i), upper = i % 2 == 0 ? t0 : t1;
+    stream.push_back([=, this] { vbroadcastf32x8(upper, ptr[rsp + i * kVectorBytes + kVectorBytes / 2]); });
+    stream.push_back([=, this] { vbroadcastf32x8(v, ptr[rsp + i * kVectorBytes]); });
+    stream.push_back([=, this] { vfmadd231ps(v, upper, plus_minus(3)); });
   }
+  return stream;
 }
 
 // Lanes that differ in bit `stage` change places. Then (a, b) -> (a + b, a - b) is one fma, partner plus or
