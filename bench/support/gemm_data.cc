@@ -4,19 +4,13 @@
 #include <random>
 #include <utility>
 
+#include "bench/support/splitmix64.h"
+
 namespace fourge::bench {
 namespace {
 
-// splitmix64: neighbouring seeds give unrelated generators.
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-  x = (x ^ x >> 27) * 0x94d049bb133111eb;
-  return x ^ x >> 31;
-}
-
 std::mt19937_64 generator(std::uint64_t seed, std::uint64_t index) {
-  return std::mt19937_64(mix(seed * 0x10001 + mix(index)));
+  return std::mt19937_64(splitmix64(seed * 0x10001 + splitmix64(index)));
 }
 
 template <class FillRow>

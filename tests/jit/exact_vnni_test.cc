@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <random>
 
 #include "jit/cpu.h"
@@ -12,6 +11,7 @@
 #include "tests/support/abi_check.h"
 #include "tests/support/gemm_problem.h"
 #include "tests/support/guarded_buffer.h"
+#include "tests/support/mutants.h"
 
 namespace fourge::tests {
 namespace {
@@ -140,35 +140,6 @@ TEST_F(ExactVnni, KeepsCalleeSavedRegistersAndIgnoresTheCallersMxcsr) {
 
 // ---- mutants: one instruction or constant replaced; the differential test must notice every one
 // ---------------
-
-using Emit = std::function<void(Xbyak::CodeGenerator&)>;
-struct Mutant {
-  const char* name;
-  Format format;
-  Emit original, mutated;
-};
-
-std::vector<std::uint8_t> emitted(const Emit& emit) {
-  Xbyak::CodeGenerator generator(4096, Xbyak::DontSetProtectRWE);
-  emit(generator);
-  return {generator.getCode(), generator.getCode() + generator.getSize()};
-}
-
-// Replaces every occurrence; how many there were.
-int replace_all(std::vector<std::uint8_t>& code, const std::vector<std::uint8_t>& from,
-                const std::vector<std::uint8_t>& to) {
-  int count = 0;
-  for (auto it = code.begin(); (it = std::search(it, code.end(), from.begin(), from.end())) != code.end();
-       it += static_cast<std::ptrdiff_t>(from.size())) {
-    std::copy(to.begin(), to.end(), it);
-    ++count;
-  }
-  return count;
-}
-
-Emit constant(std::uint32_t value) {
-  return [value](Xbyak::CodeGenerator& g) { g.dd(value); };
-}
 
 const std::vector<Mutant>& mutants() {
   using Gen = Xbyak::CodeGenerator;

@@ -13,6 +13,7 @@
 #include "jit/x86/gemm_w4a16.h"
 #include "tests/support/abi_check.h"
 #include "tests/support/guarded_buffer.h"
+#include "tests/support/mutants.h"
 #include "tests/support/w4a16_problem.h"
 
 namespace fourge::tests {
@@ -106,34 +107,6 @@ TEST_F(W4a16Avx512, KeepsCalleeSavedRegistersAndIgnoresTheCallersMxcsr) {
 }
 
 // ---- mutants: one instruction or constant replaced; the differential test must notice every one ----
-
-using Emit = std::function<void(Xbyak::CodeGenerator&)>;
-struct Mutant {
-  const char* name;
-  Format format;
-  Emit original, mutated;
-};
-
-std::vector<std::uint8_t> emitted(const Emit& emit) {
-  Xbyak::CodeGenerator generator(4096, Xbyak::DontSetProtectRWE);
-  emit(generator);
-  return {generator.getCode(), generator.getCode() + generator.getSize()};
-}
-
-int replace_all(std::vector<std::uint8_t>& code, const std::vector<std::uint8_t>& from,
-                const std::vector<std::uint8_t>& to) {
-  int count = 0;
-  for (auto it = code.begin(); (it = std::search(it, code.end(), from.begin(), from.end())) != code.end();
-       it += static_cast<std::ptrdiff_t>(from.size())) {
-    std::copy(to.begin(), to.end(), it);
-    ++count;
-  }
-  return count;
-}
-
-Emit constant(std::uint32_t value) {
-  return [value](Xbyak::CodeGenerator& g) { g.dd(value); };
-}
 
 // Of the kernel for two rows.
 const std::vector<Mutant>& mutants() {

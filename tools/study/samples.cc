@@ -4,16 +4,10 @@
 #include <numbers>
 #include <random>
 
+#include "bench/support/splitmix64.h"
+
 namespace fourge::study {
 namespace {
-
-// splitmix64: neighbouring seeds give unrelated generators.
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-  x = (x ^ x >> 27) * 0x94d049bb133111eb;
-  return x ^ x >> 31;
-}
 
 // Uniform in (0, 1]: 53 random bits.
 double uniform(std::mt19937_64& random) { return (static_cast<double>(random() >> 11) + 1.0) * 0x1p-53; }
@@ -58,10 +52,10 @@ double draw_one(Distribution distribution, std::mt19937_64& random) {
 
 std::vector<float> draw(Distribution distribution, std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
   std::vector<float> values(static_cast<std::size_t>(rows * cols));
-  const std::uint64_t stream = mix(seed * 8 + static_cast<std::uint64_t>(distribution));
+  const std::uint64_t stream = bench::splitmix64(seed * 8 + static_cast<std::uint64_t>(distribution));
 #pragma omp parallel for schedule(static)
   for (std::int64_t row = 0; row < rows; ++row) {
-    std::mt19937_64 random(mix(stream ^ mix(static_cast<std::uint64_t>(row))));
+    std::mt19937_64 random(bench::splitmix64(stream ^ bench::splitmix64(static_cast<std::uint64_t>(row))));
     float* at = values.data() + row * cols;
     for (std::int64_t col = 0; col < cols; ++col)
       at[col] = static_cast<float>(draw_one(distribution, random));
