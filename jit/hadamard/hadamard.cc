@@ -79,10 +79,8 @@ Status check_operands(const HadamardSpec& spec, const HadamardOperands& o) {
 // One word an element; a vector of 16 for orders below that.
 bool expand_signs(const HadamardSpec& spec, const std::uint8_t* signs, std::uint32_t* words) {
   if (words == nullptr) return false;
-  for (std::int64_t i = 0; i < std::max<std::int64_t>(spec.order, 16); ++i) {
-    const std::int64_t element = i % spec.order;
-    words[i] = (signs[element / 8] >> (element % 8) & 1u) << 31;
-  }
+  for (std::int64_t i = 0; i < spec.order; ++i) words[i] = (signs[i / 8] >> (i % 8) & 1u) << 31;
+  for (std::int64_t i = spec.order; i < 16; ++i) words[i] = words[i - spec.order];
   return true;
 }
 
