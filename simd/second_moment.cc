@@ -85,8 +85,11 @@ HWY_NOINLINE void pack_pairs(const MomentPackArgs& args, const float* to_code) {
 void pack_of_target(const MomentPackArgs& args) {
   const RoundingMode nearest(RoundingMode::to_nearest);
   float to_code[kMomentPanel];
-  column_scales(args, to_code);
-  pack_pairs(args, to_code);
+  for (std::int64_t panel = 0; panel * kMomentPanel < args.columns; ++panel) {
+    const MomentPackArgs one = one_panel(args, panel);
+    column_scales(one, to_code);
+    pack_pairs(one, to_code);
+  }
 }
 
 // --- Products ---

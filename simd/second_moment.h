@@ -13,6 +13,7 @@
 namespace fourge::simd {
 
 inline constexpr int kMomentPanel = 16;
+inline constexpr int kPackPanels = 4;              // that are packed at once
 inline constexpr std::int64_t kMomentStep = 64;  // tokens; panels are padded with zeros to whole steps
 inline constexpr std::int32_t kLargestMomentCode = 127 * 257;
 
@@ -29,9 +30,10 @@ static_assert(sizeof(MomentHead) == 256);
 struct MomentPackArgs {
   const float* x;
   std::int64_t stride;   // bytes from token to token
-  std::int64_t tokens;   // >= 1
-  std::int64_t columns;  // 1 to kMomentPanel; the others are zeros
-  std::uint8_t* panel;   // 64-byte aligned
+  std::int64_t tokens;       // >= 1
+  std::int64_t columns;      // 1 to kPackPanels * kMomentPanel; what is missing in the last panel is zeros
+  std::uint8_t* panel;       // the first, 64-byte aligned
+  std::int64_t panel_bytes;  // from panel to panel
 };
 
 /// coarse and fine of one panel's rows by `panels` panels' columns += their sums over one chunk.
@@ -45,6 +47,13 @@ struct MomentBlockArgs {
   double* fine;
   std::int64_t stride;        // of both, bytes
 };
+
+/// The part of `args` that is panel `panel` alone.
+constexpr MomentPackArgs one_panel(const MomentPackArgs& args, std::int64_t panel) {
+  const std::int64_t first = panel * kMomentPanel, left = args.columns - first;
+  return {args.x + first, args.stride, args.tokens, left < kMomentPanel ? left : kMomentPanel,
+          args.panel + panel * args.panel_bytes, args.panel_bytes};
+}
 
 struct ColumnScale {
   float to_code;  // 2^-e; 0: all codes are 0

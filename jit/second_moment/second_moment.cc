@@ -102,15 +102,18 @@ Status SecondMoment::pack(const float* y, const float* x, std::int64_t tokens, i
   }
   chunk.tokens = tokens;
   if (panels * kMomentPanel * tokens < kParallelProducts / 16) threads = 1;
-  jit::for_each_task(threads, panels, [&](std::int64_t task) {
-    const bool of_y = task < y_panels;
-    const std::int64_t first = (of_y ? task : task - y_panels) * kMomentPanel;
-    const std::int64_t columns = of_y ? spec_.rows : spec_.cols;
-    kernel_->pack({.x = (of_y ? y : x) + first,
+  const auto groups_of = [](std::int64_t count) { return (count + simd::kPackPanels - 1) / simd::kPackPanels; };
+  const std::int64_t y_groups = groups_of(y_panels), groups = y_groups + groups_of(panels - y_panels);
+  jit::for_each_task(threads, groups, [&](std::int64_t task) {
+    const bool of_y = task < y_groups;
+    const std::int64_t first = (of_y ? task : task - y_groups) * simd::kPackPanels,
+                       columns = of_y ? spec_.rows : spec_.cols, left = columns - first * kMomentPanel;
+    kernel_->pack({.x = (of_y ? y : x) + first * kMomentPanel,
                    .stride = columns * static_cast<std::int64_t>(sizeof(float)),
                    .tokens = tokens,
-                   .columns = std::min<std::int64_t>(kMomentPanel, columns - first),
-                   .panel = chunk.panels.get() + task * panel_bytes});
+                   .columns = std::min<std::int64_t>(simd::kPackPanels * kMomentPanel, left),
+                   .panel = chunk.panels.get() + (of_y ? first : y_panels + first) * panel_bytes,
+                   .panel_bytes = panel_bytes});
   });
   ++waiting_;
   return {};

@@ -72,8 +72,11 @@ class SecondMomentScalar final : public SecondMomentKernel {
   void pack(const MomentPackArgs& args) const override {
     const simd::RoundingMode nearest(simd::RoundingMode::to_nearest);
     const std::int64_t padded = (args.tokens + kMomentStep - 1) / kMomentStep * kMomentStep;
-    std::memset(args.panel, 0, static_cast<std::size_t>(panel_bytes(padded / kMomentStep)));
-    pack_codes(args);
+    for (std::int64_t panel = 0; panel * kMomentPanel < args.columns; ++panel) {
+      const MomentPackArgs one = simd::one_panel(args, panel);
+      std::memset(one.panel, 0, static_cast<std::size_t>(panel_bytes(padded / kMomentStep)));
+      pack_codes(one);
+    }
   }
   void block(const MomentBlockArgs& args) const override {
     const simd::RoundingMode nearest(simd::RoundingMode::to_nearest);

@@ -11,12 +11,12 @@ using Xbyak::Ymm;
 using Xbyak::Zmm;
 
 void MomentPackGenerator::generate() {
-  prologue(0);
+  prologue(kLocalBytes);
   load_arguments();
   largest_of_columns();
-  scales();
-  code_loop();
-  if (transposed_) transpose_loop();
+  for (int p = 0; p < kPanels; ++p) scales(p);
+  load_constants();
+  step_loop();
   epilogue();
   pool_.emit(*this);
 }
@@ -24,55 +24,66 @@ void MomentPackGenerator::generate() {
 void MomentPackGenerator::load_arguments() {
   mov(x, ptr[args + offsetof(MomentPackArgs, x)]);
   mov(stride, ptr[args + offsetof(MomentPackArgs, stride)]);
-  mov(panel, ptr[args + offsetof(MomentPackArgs, panel)]);
-  mov(columns, ptr[args + offsetof(MomentPackArgs, columns)]);
-  mov(steps, ptr[args + offsetof(MomentPackArgs, tokens)]);
-  add(steps, kMomentStep - 1);
-  shr(steps, std::countr_zero(static_cast<std::uint64_t>(kMomentStep)));
-  mov(chosen.cvt32(), 0xffff);
-  bzhi(mask.cvt32(), chosen.cvt32(), columns.cvt32());
-  kmovw(columns_mask, mask.cvt32());
-  mov(chosen.cvt32(), 0xaaaaaaaa);
-  kmovd(odd_words, chosen.cvt32());
   lea(stride_3, ptr[stride + 2 * stride]);
+  mov(columns, ptr[args + offsetof(MomentPackArgs, columns)]);
+  mov(mask, -1);
+  bzhi(mask, mask, columns);
+  mov(ptr[rsp + kMasks], mask);  // 16 bits a panel
+  for (int p = 0; p < kPanels; ++p) {
+    kmovw(columns_mask(p), mask.cvt32());
+    shr(mask, kMomentPanel);
+  }
 }
 
 // Comparison without signs: NaN and infinity exceed all else.
 void MomentPackGenerator::largest_of_columns() {
   Label next;
   vpbroadcastd(magnitude, ptr[rip + pool_.word(0x7fffffffu)]);
-  vpxord(amax, amax, amax);
+  for (int p = 0; p < kPanels; ++p) vpxord(amax(p), amax(p), amax(p));
   mov(x_token, x);
   mov(tokens_left, ptr[args + offsetof(MomentPackArgs, tokens)]);
   L(next);
-  vmovdqu32(scaled | columns_mask | T_z, ptr[x_token]);
-  vpandd(scaled, scaled, magnitude);
-  vpmaxud(amax, amax, scaled);
+  for (int p = 0; p < kPanels; ++p) {
+    const Zmm value = token_codes(p);
+    vmovdqu32(value | columns_mask(p) | T_z, ptr[x_token + 64 * p]);
+    vpandd(value, value, magnitude);
+    vpmaxud(amax(p), amax(p), value);
+  }
   add(x_token, stride);
   dec(tokens_left);
   jnz(next);
 }
 
 // simd/second_moment.h, column_scale(): 16 at a time.
-void MomentPackGenerator::scales() {
+void MomentPackGenerator::scales(int p) {
   constexpr std::uint32_t kInfinity = 0x7f800000, kSmallest = (127 - 60) << 23;
   constexpr std::uint8_t kLess = 1, kNotLess = 5, kGreater = 30;
+  Label absent;
   const auto power = [this] {
     vpbroadcastd(to_code, ptr[rip + pool_.word(std::uint32_t{127 + 127 + 14})]);
     vpsubd(to_code, to_code, biased);
     vpslld(to_code, to_code, 23);
   };
-  vpcmpud(not_finite, amax, word(kInfinity), kNotLess);
-  vpcmpud(dead, amax, word(kSmallest), kLess);
-  vpsrld(biased, amax, 23);
+  cmp(qword[args + offsetof(MomentPackArgs, columns)], kMomentPanel * p);
+  jle(absent, T_NEAR);
+  vpcmpud(not_finite, amax(p), word(kInfinity), kNotLess);
+  vpcmpud(dead, amax(p), word(kSmallest), kLess);
+  vpsrld(biased, amax(p), 23);
   power();
-  vmulps(scaled, amax, to_code);
+  vmulps(scaled, amax(p), to_code);
   vcmpps(over, scaled, word(std::bit_cast<std::uint32_t>(float{simd::kLargestMomentCode})), kGreater);
   vpaddd(biased | over, biased, word(1));
   power();
+  imul(panel, ptr[args + offsetof(MomentPackArgs, panel_bytes)], p);
+  add(panel, ptr[args + offsetof(MomentPackArgs, panel)]);
   for (int half = 0; half < 2; ++half) scale_half(half);
+  vpxord(scaled, scaled, scaled);
+  for (int part = 0; part < 2; ++part)
+    vmovdqa32(ptr[panel + offsetof(MomentHead, sums) + static_cast<std::size_t>(64 * part)], scaled);
   korw(dead, dead, not_finite);
   vpxord(to_code | dead, to_code, to_code);
+  vmovaps(ptr[rsp + 64 * p], to_code);
+  L(absent);
 }
 
 // Eight scales as f64. Masks of the second half lie eight bits up.
@@ -90,9 +101,9 @@ void MomentPackGenerator::scale_half(int half) {
   vmovapd(ptr[panel + static_cast<int>(offsetof(MomentHead, scale)) + 64 * half], scale);
 }
 
-// Four tokens a round; tokens beyond the last are zeros and are not read.
-void MomentPackGenerator::code_loop() {
-  Label next;
+void MomentPackGenerator::load_constants() {
+  mov(chosen.cvt32(), 0xaaaaaaaa);
+  kmovd(odd_words, chosen.cvt32());
   vpbroadcastd(half_up, ptr[rip + pool_.word(0x00800080u)]);
   vpbroadcastd(ones, ptr[rip + pool_.word(0x01010101u)]);
   for (int part = 0; part < 2; ++part) {  // high, low
@@ -104,30 +115,73 @@ void MomentPackGenerator::code_loop() {
                 })));
     }
   }
-  vpxord(sum_high, sum_high, sum_high);
-  vpxord(sum_low, sum_low, sum_low);
+}
+
+// Step after step all panels, so that a page of x is left for good.
+void MomentPackGenerator::step_loop() {
+  Label next_step, next_panel;
   mov(tokens_left, ptr[args + offsetof(MomentPackArgs, tokens)]);
-  mov(rows_left, steps);
-  shl(rows_left, 4);
+  lea(steps_left, ptr[tokens_left + (kMomentStep - 1)]);
+  shr(steps_left, std::countr_zero(static_cast<std::uint64_t>(kMomentStep)));
+  xor_(panel_row.cvt32(), panel_row.cvt32());
+  L(next_step);
+  mov(panels_left, ptr[args + offsetof(MomentPackArgs, columns)]);
+  add(panels_left, kMomentPanel - 1);
+  shr(panels_left, std::countr_zero(static_cast<unsigned>(kMomentPanel)));
+  mov(panel, ptr[args + offsetof(MomentPackArgs, panel)]);
+  mov(local, rsp);
+  mov(mask, ptr[rsp + kMasks]);
+  L(next_panel);
+  code_step();
+  if (transposed_) transpose_step();
+  add(panel, ptr[args + offsetof(MomentPackArgs, panel_bytes)]);
+  add(local, 64);
+  shr(mask, kMomentPanel);
+  dec(panels_left);
+  jnz(next_panel, T_NEAR);
+  mov(x_token, stride);
+  shl(x_token, std::countr_zero(static_cast<std::uint64_t>(kMomentStep)));
+  add(x, x_token);
+  sub(x, local);  // as far back as code_step() moved on: 64 bytes a panel
+  add(x, rsp);
+  sub(tokens_left, kMomentStep);
+  add(panel_row, kStepBytes);
+  dec(steps_left);
+  jnz(next_step, T_NEAR);
+}
+
+// 64 tokens of a panel, four a round; tokens beyond the last are zeros and are not read.
+void MomentPackGenerator::code_step() {
+  Label next;
+  constexpr auto kSums = static_cast<int>(offsetof(MomentHead, sums));
+  vmovaps(to_code, ptr[local]);
+  vmovdqa32(sum_high, ptr[panel + kSums]);
+  vmovdqa32(sum_low, ptr[panel + kSums + 64]);
+  mov(x_token, x);
+  mov(rows_left, kMomentStep / 4);
+  add(panel, panel_row);
   L(next);
   for (int token = 0; token < 4; ++token) load_token(token);
   pack_four();
-  lea(x, ptr[x + 4 * stride]);
+  lea(x_token, ptr[x_token + 4 * stride]);
   sub(tokens_left, 4);
   add(panel, kRowBytes);
   dec(rows_left);
   jnz(next, T_NEAR);
-  mov(panel, ptr[args + offsetof(MomentPackArgs, panel)]);
-  vmovdqa32(ptr[panel + offsetof(MomentHead, sums)], sum_high);
-  vmovdqa32(ptr[panel + offsetof(MomentHead, sums) + 64], sum_low);
+  add(tokens_left, kMomentStep);
+  sub(panel, kStepBytes);
+  sub(panel, panel_row);
+  add(x, kMomentPanel * 4);
+  vmovdqa32(ptr[panel + kSums], sum_high);
+  vmovdqa32(ptr[panel + kSums + 64], sum_low);
 }
 
 void MomentPackGenerator::load_token(int token) {
   const Zmm q = token_codes(token);
-  const Xbyak::Address from[] = {ptr[x], ptr[x + stride], ptr[x + 2 * stride], ptr[x + stride_3]};
+  const Xbyak::Address from[] = {ptr[x_token], ptr[x_token + stride], ptr[x_token + 2 * stride], ptr[x_token + stride_3]};
   xor_(chosen.cvt32(), chosen.cvt32());
   cmp(tokens_left, token);
-  cmovg(chosen.cvt32(), mask.cvt32());
+  cmovg(chosen.cvt32(), mask.cvt32());  // its low 16 bits count
   kmovw(token_mask, chosen.cvt32());
   vmovups(q | token_mask | T_z, from[token]);
   vmulps(q, q, to_code);
@@ -154,25 +208,22 @@ void MomentPackGenerator::pack_four() {
   }
 }
 
-// Rows of words -> columns, one plane of one step at a time.
-void MomentPackGenerator::transpose_loop() {
-  Label next;
-  const Xbyak::Reg64 from = x, to = x_token;
-  lea(from, ptr[panel + kHeadBytes]);
-  mov(to, steps);
-  shl(to, std::countr_zero(static_cast<unsigned>(kStepBytes)));
+// Rows of words -> columns, behind the rows of all steps.
+void MomentPackGenerator::transpose_step() {
+  const Xbyak::Reg64 from = x_token, to = chosen;
+  lea(from, ptr[panel + panel_row + kHeadBytes]);
+  mov(to, ptr[args + offsetof(MomentPackArgs, tokens)]);
+  add(to, kMomentStep - 1);
+  and_(to, -kMomentStep);
+  shl(to, std::countr_zero(static_cast<std::uint64_t>(kStepBytes / kMomentStep)));
   add(to, from);
-  L(next);
   for (int plane = 0; plane < 2; ++plane) {
     for (int row = 0; row < 16; ++row) vmovdqa32(Zmm(row), ptr[from + kRowBytes * row + 64 * plane]);
     transpose();
     for (int column = 0; column < 16; ++column)
       vmovdqa32(ptr[to + kRowBytes * column + 64 * plane], Zmm(column));
   }
-  add(from, kStepBytes);
-  add(to, kStepBytes);
-  dec(steps);
-  jnz(next, T_NEAR);
+  load_constants();
 }
 
 // 16 x 16 words in zmm0..15, zmm16..31 for scratch: 64 shuffles.
@@ -204,7 +255,7 @@ void MomentPackGenerator::transpose() {
 }
 
 KernelNotes MomentPackGenerator::notes() const {
-  return {{{"zmm0..4", "amax, exponents and scales of 16 columns"},
+  return {{{"zmm20..23", "amax of four panels of 16 columns"},
            {"zmm5..8", "codes of four tokens"},
            {"zmm16..19", "which bytes go where"}},
           transposed_ ? "16 columns x 4 tokens: 3 loads and 2 uops for amax, 22 uops for codes, 8 shuffles"

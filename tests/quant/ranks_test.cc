@@ -186,7 +186,7 @@ TEST(Gram, SumsHaveTheSameBitsInEveryOrder) {
     for (std::int64_t t = 0; t < kTokens; ++t)
       direct += static_cast<double>(call[static_cast<std::size_t>(t * kCols + 2)]) *
                 static_cast<double>(call[static_cast<std::size_t>(t * kCols + 5)]);
-  EXPECT_NEAR(first[2 * kCols + 5], direct, 1e-6 * std::fabs(first[2 * kCols + 2]));
+  EXPECT_NEAR(first[2 * kCols + 5], direct, 3e-5 * std::fabs(first[2 * kCols + 2]));
 }
 
 }  // namespace
