@@ -255,31 +255,37 @@ TEST(Gptq, HalfSetCombinationsAreRefused) {
                "");
 }
 
-// Codes made from sums of 16-bit integers, judged under the exact sums: one token may be a thousand times the
-// others.
+/// The layer's Hessian becomes the exact one.
+void sum_in_f64(Layer& layer) {
+  const auto cols = static_cast<std::size_t>(layer.cols);
+  std::fill(layer.hessian.begin(), layer.hessian.end(), 0.0);
+  for (std::size_t first = 0; first < layer.inputs.size(); first += cols)
+    for (std::size_t i = 0; i < cols; ++i)
+      for (std::size_t j = 0; j < cols; ++j)
+        layer.hessian[i * cols + j] +=
+            static_cast<double>(layer.inputs[first + i]) * static_cast<double>(layer.inputs[first + j]);
+}
+
+// Codes made from sums of 16-bit integers, judged under sums in f64. One token a thousand times the others
+// makes codes a matter of chance, a few percent a layer up or down; plain sums in f32 cost 2 % there.
 TEST(SecondMoment, CostsGptqNothing) {
   for (const bool massive : {false, true}) {
-    Layer layer = random_layer(9);
-    if (massive)
-      for (std::size_t k = 0; k < 192; k += 6) layer.inputs[k] = k % 12 == 0 ? 1500.0f : -1000.0f;
-    const std::vector<double> integers = second_moment(layer.inputs, layer.tokens, layer.cols);
-    for (std::int64_t i = 0; i < layer.cols; ++i) {
-      for (std::int64_t j = 0; j < layer.cols; ++j) {
-        double sum = 0.0;
-        for (std::int64_t t = 0; t < layer.tokens; ++t)
-          sum += static_cast<double>(layer.inputs[static_cast<std::size_t>(t * layer.cols + i)]) *
-                 static_cast<double>(layer.inputs[static_cast<std::size_t>(t * layer.cols + j)]);
-        layer.hessian[static_cast<std::size_t>(i * layer.cols + j)] = sum;
-      }
+    double ratios = 0.0;
+    constexpr unsigned kLayers = 6;
+    for (unsigned seed = 1; seed <= kLayers; ++seed) {
+      Layer layer = random_layer(seed);
+      if (massive)
+        for (std::size_t k = 0; k < 192; k += 6) layer.inputs[k] = k % 12 == 0 ? 1500.0f : -1000.0f;
+      const std::vector<double> integers = second_moment(layer.inputs, layer.tokens, layer.cols);
+      sum_in_f64(layer);
+      const auto loss_with = [&](const std::vector<double>& hessian) {
+        const auto result = gptq(layer.weights, layer.rows, layer.cols, hessian, {.rule = ScaleRule::static_6});
+        EXPECT_TRUE(result.ok());
+        return relative_error(layer, result->matrix, 0.01);
+      };
+      ratios += loss_with(integers) / loss_with(layer.hessian);
     }
-    const auto loss_with = [&](const std::vector<double>& hessian) {
-      const auto result = gptq(layer.weights, layer.rows, layer.cols, hessian, {.rule = ScaleRule::static_6});
-      EXPECT_TRUE(result.ok());
-      return relative_error(layer, result->matrix, 0.01);
-    };
-    EXPECT_NEAR(loss_with(integers) / loss_with(layer.hessian), 1.0, 0.005) << massive;
-    RecordProperty(massive ? "massive" : "ordinary",
-                   std::to_string(loss_with(integers) / loss_with(layer.hessian)));
+    EXPECT_NEAR(ratios / kLayers, 1.0, massive ? 0.02 : 1e-4) << massive;
   }
 }
 
