@@ -110,7 +110,8 @@ HWY_INLINE HalfVector both_tokens(const std::int32_t* codes) {
 
 // Four rows of y by a vector of columns of x: q_y times the high and the low byte of q_x. High bytes are
 // signed, low ones are not.
-HWY_INLINE void multiply_rows(const std::int32_t* y, const std::int32_t* x, std::int64_t pairs, double* sums) {
+HWY_INLINE void multiply_rows(const std::int32_t* y, const std::int32_t* x, std::int64_t pairs,
+                              double* sums) {
   const MomentInts d;
   const MomentHalves halves;
   const auto low_byte = hn::Set(halves, std::int16_t{0xff});
@@ -164,8 +165,7 @@ HWY_NOINLINE void multiply_panel(const MomentBlockArgs& args, const std::uint8_t
     for (int row = 0; row < kMomentPanel; row += kRowsAtOnce)
       for (std::int64_t column = 0; column < kMomentPanel; column += lanes)
         multiply_rows(codes_of(args.y) + first * kMomentPanel + row,
-                      codes_of(x) + first * kMomentPanel + column, count,
-                      sums + row * kMomentPanel + column);
+                      codes_of(x) + first * kMomentPanel + column, count, sums + row * kMomentPanel + column);
   }
 }
 

@@ -24,14 +24,15 @@ double upper_products(const MomentCase& c) {
   return static_cast<double>(c.tokens) * static_cast<double>(c.cols) * static_cast<double>(c.cols + 1) / 2;
 }
 
-// The unit's peak over what an exact product of 16-bit codes costs it: 4 of bytes. Code without a generator is
-// held against one product in f32.
+// The unit's peak over what an exact product of 16-bit codes costs it: 4 of bytes. Code without a generator
+// is held against one product in f32.
 std::optional<BoundFacts> moment_bound(const MomentCase& c, MachinePeaks& peaks) {
   const bool generated = c.kernel.ends_with("vnni") || c.kernel.ends_with("int8");
   const Unit unit = !generated ? Unit::fma_f32 : c.isa == "amx" ? Unit::amx_int8 : Unit::vnni_int8;
   const std::optional<double> gops = peaks.unit_gops(unit, c.threads);
   if (!gops) return std::nullopt;
-  return BoundFacts{name_of(unit), 2 * upper_products(c) * (generated ? 4 : 1) / *gops / 1e9, *gops, std::nullopt};
+  return BoundFacts{name_of(unit), 2 * upper_products(c) * (generated ? 4 : 1) / *gops / 1e9, *gops,
+                    std::nullopt};
 }
 
 void report_times(benchmark::State& state, const MomentCase& c, MachinePeaks& peaks,
@@ -82,9 +83,9 @@ void in_f32(benchmark::State& state, const MomentCase& c, MachinePeaks& peaks) {
   const Values x = random_activations(c.tokens, c.cols, 2);
   std::vector<float> sums(static_cast<std::size_t>(c.cols * c.cols));
   const auto run = [&] {
-    quant::multiply({x.data.data(), 1, c.cols}, quant::StridedSource(x.data.data(), c.cols, 1),
-                    {.m = c.cols, .n = c.cols, .k = c.tokens, .c = sums.data(), .c_stride = c.cols,
-                     .only_upper = true});
+    quant::multiply(
+        {x.data.data(), 1, c.cols}, quant::StridedSource(x.data.data(), c.cols, 1),
+        {.m = c.cols, .n = c.cols, .k = c.tokens, .c = sums.data(), .c_stride = c.cols, .only_upper = true});
   };
   run();
   if (!is_near(x, 0, c.cols - 1, sums[static_cast<std::size_t>(c.cols - 1)]))

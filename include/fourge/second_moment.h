@@ -50,7 +50,8 @@ class SecondMoment {
   /// Completes the sums.
   Status finish(const RunOptions& options = {});
 
-  /// rows x cols, complete after finish(); their sum is the second moment. Symmetric: the upper triangle only.
+  /// rows x cols, complete after finish(); their sum is the second moment. Symmetric: the upper triangle
+  /// only.
   std::span<double> coarse() { return coarse_; }
   std::span<double> fine() { return fine_; }
 

@@ -102,7 +102,9 @@ Status SecondMoment::pack(const float* y, const float* x, std::int64_t tokens, i
   }
   chunk.tokens = tokens;
   if (panels * kMomentPanel * tokens < kParallelProducts / 16) threads = 1;
-  const auto groups_of = [](std::int64_t count) { return (count + simd::kPackPanels - 1) / simd::kPackPanels; };
+  const auto groups_of = [](std::int64_t count) {
+    return (count + simd::kPackPanels - 1) / simd::kPackPanels;
+  };
   const std::int64_t y_groups = groups_of(y_panels), groups = y_groups + groups_of(panels - y_panels);
   jit::for_each_task(threads, groups, [&](std::int64_t task) {
     const bool of_y = task < y_groups;

@@ -54,8 +54,7 @@ const float* token_of(const MomentPackArgs& args, std::int64_t token) {
   for (int i = 0; i < kMomentPanel; ++i) {
     const std::int64_t row = i * args.stride / static_cast<std::int64_t>(sizeof(double));
     for (int j = 0; j < kMomentPanel; ++j) {
-      const double sum =
-          static_cast<double>(sums[i][j]) * (head_of(args.y).scale[i] * head_of(x).scale[j]);
+      const double sum = static_cast<double>(sums[i][j]) * (head_of(args.y).scale[i] * head_of(x).scale[j]);
       const double to_coarse = (sum + simd::kMomentToCoarse) - simd::kMomentToCoarse;
       coarse[row + j] += to_coarse;
       fine[row + j] += ((sum - to_coarse) + simd::kMomentToFine) - simd::kMomentToFine;

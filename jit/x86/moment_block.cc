@@ -60,8 +60,8 @@ void MomentBlockGenerator::begin_rows() {
   mov(row, -kMomentPanel);
 }
 
-// 16 outputs: sums -> f64, scaled, split in two exact parts (simd/second_moment.h, kMomentToCoarse) and added.
-// Every fused operation is exact but the one that rounds to the coarse grid.
+// 16 outputs: sums -> f64, scaled, split in two exact parts (simd/second_moment.h, kMomentToCoarse) and
+// added. Every fused operation is exact but the one that rounds to the coarse grid.
 //   8 outputs: 3 or 4 conversions, 2 fma, 2 for the scale, 2 to coarse, 3 to fine, 2 additions: 14 to 16 uops
 void MomentBlockGenerator::add_row() {
   vbroadcastsd(y_scale, ptr[y + row * 8 + offsetof(MomentHead, scale) + kMomentPanel * sizeof(double)]);
@@ -169,7 +169,9 @@ void MomentAmxGenerator::begin() { ldtilecfg(ptr[rip + tile_config_]); }
 // the sums of the panel before. y stays in L1, x streams from L2 past it.
 void MomentAmxGenerator::products() {
   Label next, no_row;
-  const auto from = [this](const Xbyak::Reg64& codes, int part) { return ptr[codes + row_bytes + 64 * part]; };
+  const auto from = [this](const Xbyak::Reg64& codes, int part) {
+    return ptr[codes + row_bytes + 64 * part];
+  };
   lea(x_codes, ptr[x + MomentPackGenerator::kHeadBytes]);
   mov(count, ptr[args + offsetof(MomentBlockArgs, steps)]);
   imul(y_codes, count, MomentPackGenerator::kStepBytes);
@@ -215,13 +217,14 @@ void MomentAmxGenerator::end() {
 }
 
 KernelNotes MomentAmxGenerator::notes() const {
-  return {{{"tmm0..3", "accumulators hh, hl, lh, ll"},
-           {"tmm4..5, tmm6..7", "high and low bytes of y, of x"},
-           {"zmm0..15", "a row of the panel before on its way into the sums"},
-           {"rsi, rdx, r8", "panels of y and x, coarse sums"}},
-          "16 x 16 outputs, 64 tokens: 4 TDPBSSD = 64 TMUL cycles for 16,384 products; 4 tile loads = 32 cycles\n"
-          "of p23; a row of sums, 34 uops on p05 = 17 cycles",
-          {64, 16384}};
+  return {
+      {{"tmm0..3", "accumulators hh, hl, lh, ll"},
+       {"tmm4..5, tmm6..7", "high and low bytes of y, of x"},
+       {"zmm0..15", "a row of the panel before on its way into the sums"},
+       {"rsi, rdx, r8", "panels of y and x, coarse sums"}},
+      "16 x 16 outputs, 64 tokens: 4 TDPBSSD = 64 TMUL cycles for 16,384 products; 4 tile loads = 32 cycles\n"
+      "of p23; a row of sums, 34 uops on p05 = 17 cycles",
+      {64, 16384}};
 }
 
 }  // namespace fourge::jit

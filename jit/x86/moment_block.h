@@ -7,10 +7,12 @@
 
 namespace fourge::jit {
 
-/// Emits the product of a panel of y with a run of panels of x (moment_pack.h): MomentBlockArgs. F, BW, DQ, VL.
+/// Emits the product of a panel of y with a run of panels of x (moment_pack.h): MomentBlockArgs. F, BW, DQ,
+/// VL.
 ///
-/// With codes q = 256 high + low, sum q_y q_x = 65536 hh + 256 (hl + lh) + ll; each of the sums of up to 1,024
-/// products of signed bytes is below 2^25. They pass through the stack: [plane][16 rows][16 columns] of int32.
+/// With codes q = 256 high + low, sum q_y q_x = 65536 hh + 256 (hl + lh) + ll; each of the sums of up to
+/// 1,024 products of signed bytes is below 2^25. They pass through the stack: [plane][16 rows][16 columns] of
+/// int32.
 class MomentBlockGenerator : public X86Generator {
  public:
   using X86Generator::X86Generator;

@@ -178,7 +178,8 @@ void MomentPackGenerator::code_step() {
 
 void MomentPackGenerator::load_token(int token) {
   const Zmm q = token_codes(token);
-  const Xbyak::Address from[] = {ptr[x_token], ptr[x_token + stride], ptr[x_token + 2 * stride], ptr[x_token + stride_3]};
+  const Xbyak::Address from[] = {ptr[x_token], ptr[x_token + stride], ptr[x_token + 2 * stride],
+                                 ptr[x_token + stride_3]};
   xor_(chosen.cvt32(), chosen.cvt32());
   cmp(tokens_left, token);
   cmovg(chosen.cvt32(), mask.cvt32());  // its low 16 bits count
@@ -189,8 +190,8 @@ void MomentPackGenerator::load_token(int token) {
 }
 
 // low = the code's own low byte, signed; high = (code + 128) >> 8: the high byte of code + 128.
-//   16 columns x 4 tokens: 4 multiplications, 4 conversions, 2 shifts, 2 blends, 2 additions, 4 vpshufb, 2 or,
-//   2 vpdpbusd: 22 uops
+//   16 columns x 4 tokens: 4 multiplications, 4 conversions, 2 shifts, 2 blends, 2 additions, 4 vpshufb, 2
+//   or, 2 vpdpbusd: 22 uops
 void MomentPackGenerator::pack_four() {
   for (int pair = 0; pair < 2; ++pair) {  // words of two tokens
     const Zmm even = token_codes(2 * pair), odd = token_codes(2 * pair + 1);

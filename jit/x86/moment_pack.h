@@ -7,8 +7,8 @@
 
 namespace fourge::jit {
 
-/// Emits the packing of up to four panels, whose tokens are neighbours in memory: MomentPackArgs. F, BW, DQ, VL,
-/// VNNI.
+/// Emits the packing of up to four panels, whose tokens are neighbours in memory: MomentPackArgs. F, BW, DQ,
+/// VL, VNNI.
 ///
 /// A code q is 256 high + low, both signed bytes. Behind the head:
 ///
@@ -56,7 +56,8 @@ class MomentPackGenerator : public X86Generator {
 
   // General registers, by role.
   const Xbyak::Reg64 args = rdi, x = rsi, stride = rdx, tokens_left = rcx, panel = r8, rows_left = r9;
-  const Xbyak::Reg64 stride_3 = r10, x_token = r11, mask = rbx, chosen = r12, steps_left = r13, panels_left = rax;
+  const Xbyak::Reg64 stride_3 = r10, x_token = r11, mask = rbx, chosen = r12, steps_left = r13,
+                     panels_left = rax;
   const Xbyak::Reg64 panel_row = r14, local = r15;
   // While masks are made.
   const Xbyak::Reg64 columns = rax;

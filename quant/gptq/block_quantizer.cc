@@ -401,8 +401,9 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
       const Weight& weight = rotated.layer(linear).weight();
       const std::vector<float> values = weight.to_values();
       Result<GptqResult> result =
-          needs_hessian ? shared_gptq(values, weight.rows(), weight.cols(), *hessian, recipe_.weights, *ranks_)
-                        : round_to_nearest(values, weight.rows(), weight.cols(), recipe_.weights);
+          needs_hessian
+              ? shared_gptq(values, weight.rows(), weight.cols(), *hessian, recipe_.weights, *ranks_)
+              : round_to_nearest(values, weight.rows(), weight.cols(), recipe_.weights);
       if (!result) return in_module(result.failure(), module_path(next_, linear));
       out.layer(linear) = {std::move(result->matrix), transform, {}};
       out.log.push_back({.name = module_path(next_, linear),

@@ -12,8 +12,8 @@
 
 namespace fourge::quant {
 
-/// sum of x x^T over tokens, or sum of y x^T with a second stream: a SecondMoment that is made when it is first
-/// needed.
+/// sum of x x^T over tokens, or sum of y x^T with a second stream: a SecondMoment that is made when it is
+/// first needed.
 class Gram {
  public:
   explicit Gram(std::int64_t cols) : Gram(cols, cols) {}

@@ -118,13 +118,13 @@ Panels packed(const SecondMomentKernel& kernel, const Activations& x, GuardedBuf
   std::memcpy(bytes.data(), x.values.data(), bytes.size());
   GuardedBuffer source(bytes, place);
   for (std::int64_t p = 0; p < panels_of(x.cols); p += simd::kPackPanels)
-    kernel.pack({.x = reinterpret_cast<const float*>(source.data()) + p * kMomentPanel,
-                 .stride = x.cols * 4,
-                 .tokens = x.tokens,
-                 .columns =
-                     std::min<std::int64_t>(simd::kPackPanels * kMomentPanel, x.cols - p * kMomentPanel),
-                 .panel = panels.first + p * panels.bytes,
-                 .panel_bytes = panels.bytes});
+    kernel.pack(
+        {.x = reinterpret_cast<const float*>(source.data()) + p * kMomentPanel,
+         .stride = x.cols * 4,
+         .tokens = x.tokens,
+         .columns = std::min<std::int64_t>(simd::kPackPanels * kMomentPanel, x.cols - p * kMomentPanel),
+         .panel = panels.first + p * panels.bytes,
+         .panel_bytes = panels.bytes});
   return panels;
 }
 
@@ -192,9 +192,14 @@ TEST_P(SecondMomentKernelTest, LargestCodesOverTheLongestChunk) {
 }
 
 TEST_P(SecondMomentKernelTest, ScalesAtTheirEdges) {
-  const float edges[] = {32639.0f, std::nextafter(32639.0f, 4e4f), 32640.0f, 16319.5f, 0x1p-60f,
-                         std::nextafter(0x1p-60f, 0.0f), 0x1p-149f, 0x1p127f, 3.4e38f, 1.0f, 0x1.fdfep14f,
-                         0x1.fe02p-20f, 0.0f, -0.0f, -5e-3f, 0x1.fdfep-61f};
+  const float edges[] = {32639.0f,     std::nextafter(32639.0f, 4e4f),
+                         32640.0f,     16319.5f,
+                         0x1p-60f,     std::nextafter(0x1p-60f, 0.0f),
+                         0x1p-149f,    0x1p127f,
+                         3.4e38f,      1.0f,
+                         0x1.fdfep14f, 0x1.fe02p-20f,
+                         0.0f,         -0.0f,
+                         -5e-3f,       0x1.fdfep-61f};
   Activations x{6, 16, std::vector<float>(6 * 16)};
   for (std::int64_t t = 0; t < x.tokens; ++t)
     for (std::int64_t c = 0; c < x.cols; ++c)
@@ -256,10 +261,11 @@ TEST(SecondMoment, ChunksThreadsAndOrderDoNotShow) {
   for (const Activations& call : calls) {
     for (std::int64_t first = 0; first < call.tokens; first += SecondMoment::kChunk) {
       const std::int64_t count = std::min(SecondMoment::kChunk, call.tokens - first);
-      const Activations part{count, kCols, {call.values.begin() + first * kCols,
-                                            call.values.begin() + (first + count) * kCols}};
+      const Activations part{
+          count, kCols, {call.values.begin() + first * kCols, call.values.begin() + (first + count) * kCols}};
       const Sums one = definition(part, part);
-      for (std::size_t i = 0; i < one.fine.size(); ++i) want.coarse[i] += one.coarse[i], want.fine[i] += one.fine[i];
+      for (std::size_t i = 0; i < one.fine.size(); ++i)
+        want.coarse[i] += one.coarse[i], want.fine[i] += one.fine[i];
     }
   }
   std::mt19937 rng(3);
@@ -360,7 +366,8 @@ Errors errors_of(const Activations& x) {
     for (std::size_t j = i; j < cols; ++j) {
       const std::size_t at = i * cols + j;
       const double norm = std::sqrt(exact[i * (cols + 1)] * exact[j * (cols + 1)]);
-      errors.integers = std::max(errors.integers, std::fabs(sums.coarse[at] + sums.fine[at] - exact[at]) / norm);
+      errors.integers =
+          std::max(errors.integers, std::fabs(sums.coarse[at] + sums.fine[at] - exact[at]) / norm);
       errors.f32 = std::max(errors.f32, std::fabs(static_cast<double>(single[at]) - exact[at]) / norm);
     }
   }

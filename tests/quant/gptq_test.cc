@@ -279,7 +279,8 @@ TEST(SecondMoment, CostsGptqNothing) {
       const std::vector<double> integers = second_moment(layer.inputs, layer.tokens, layer.cols);
       sum_in_f64(layer);
       const auto loss_with = [&](const std::vector<double>& hessian) {
-        const auto result = gptq(layer.weights, layer.rows, layer.cols, hessian, {.rule = ScaleRule::static_6});
+        const auto result =
+            gptq(layer.weights, layer.rows, layer.cols, hessian, {.rule = ScaleRule::static_6});
         EXPECT_TRUE(result.ok());
         return relative_error(layer, result->matrix, 0.01);
       };
