@@ -7,6 +7,7 @@
 
 #include "bench/groups.h"
 #include "bench/support/gemm_data.h"
+#include "bench/support/gemm_run.h"
 #include "fourge/second_moment.h"
 #include "jit/second_moment/second_moment_kernel.h"
 #include "quant/model/matmul.h"
@@ -82,15 +83,19 @@ void registered(benchmark::State& state, const MomentCase& c, MachinePeaks& peak
 void in_f32(benchmark::State& state, const MomentCase& c, MachinePeaks& peaks) {
   const Values x = random_activations(c.tokens, c.cols, 2);
   std::vector<float> sums(static_cast<std::size_t>(c.cols * c.cols));
+  const int usual = default_threads();
   const auto run = [&] {
     quant::multiply(
         {x.data.data(), 1, c.cols}, quant::StridedSource(x.data.data(), c.cols, 1),
         {.m = c.cols, .n = c.cols, .k = c.tokens, .c = sums.data(), .c_stride = c.cols, .only_upper = true});
   };
+  set_default_threads(c.threads);
   run();
   if (!is_near(x, 0, c.cols - 1, sums[static_cast<std::size_t>(c.cols - 1)]))
-    return report_wrong(state, "differs from a plain sum");
-  report_times(state, c, peaks, run);
+    report_wrong(state, "differs from a plain sum");
+  else
+    report_times(state, c, peaks, run);
+  set_default_threads(usual);
 }
 
 }  // namespace
