@@ -16,6 +16,8 @@ void register_quantize_benchmarks(const HarnessOptions& options, MachinePeaks& p
 void register_decode_benchmarks(const HarnessOptions& options, MachinePeaks& peaks);
 void register_layout_benchmarks(const HarnessOptions& options, MachinePeaks& peaks);
 void register_library_benchmarks(const HarnessOptions& options, MachinePeaks& peaks);
+/// Part of the library group.
+void register_second_moment_cases(const HarnessOptions& options, MachinePeaks& peaks);
 void register_generate_benchmarks(const HarnessOptions& options, MachinePeaks& peaks);
 void register_overhead_benchmarks(const HarnessOptions& options, MachinePeaks& peaks);
 

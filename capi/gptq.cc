@@ -72,6 +72,8 @@ fourge_status moment(const float* inputs, std::int64_t tokens, std::int64_t cols
     return fail(Error::kBadArgument, "null pointer", "inputs or moment");
   const std::vector<double> sum =
       second_moment(std::span(inputs, static_cast<std::size_t>(tokens * cols)), tokens, cols);
+  if (sum.empty() && cols > 0)
+    return fail(Error::kOutOfMemory, "no memory for the sums, or FOURGE_MAX_ISA names no level", "moment");
   std::copy(sum.begin(), sum.end(), out);
   return FOURGE_OK;
 }

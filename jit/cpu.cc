@@ -141,8 +141,8 @@ const char* CpuFeatures::missing_for(Isa isa) const {
     case Isa::amx:
       if (const char* reason = missing_for(Isa::avx512)) return reason;
       if (!avx512_fp16) return "no AVX-512 FP16";
-      if (amx_tile && amx_bf16) return nullptr;
-      return *amx_refusal != '\0' ? amx_refusal : "no AMX-BF16";
+      if (amx_tile && amx_bf16 && amx_int8) return nullptr;
+      return *amx_refusal != '\0' ? amx_refusal : amx_bf16 ? "no AMX-INT8" : "no AMX-BF16";
     case Isa::avx512:
       if (const char* reason = missing_for(Isa::avx2)) return reason;
       if (!(avx512f && avx512bw && avx512dq && avx512vl)) return "no AVX-512 F+BW+DQ+VL";

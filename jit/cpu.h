@@ -16,7 +16,7 @@ enum class Isa : std::uint8_t {
   sse4,
   avx2,
   avx512,   // F, BW, DQ, VL, VNNI: Cascade Lake and later, Zen 4 and later
-  amx,      // avx512 with AMX-TILE and AMX-BF16: Sapphire Rapids and later
+  amx,      // avx512 with AMX-TILE, AMX-BF16 and AMX-INT8: Sapphire Rapids and later
   neon,     // Armv8-A Advanced SIMD: every 64-bit Arm
   dotprod,  // neon with the dot products of Armv8.2 to 8.4: Cortex-A75, Neoverse N1, Apple A13 and later
   sve,      // dotprod with the Scalable Vector Extension

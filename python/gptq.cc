@@ -65,6 +65,8 @@ py::array_t<double> moment(const py::object& inputs) {
     const py::gil_scoped_release release;
     sum = second_moment(values, x.rows, x.cols);
   }
+  if (sum.empty() && x.cols > 0)
+    throw std::runtime_error("second_moment: no memory for the sums, or FOURGE_MAX_ISA names no level");
   py::array_t<double> out({x.cols, x.cols});
   std::copy(sum.begin(), sum.end(), out.mutable_data());
   return out;

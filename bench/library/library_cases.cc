@@ -68,20 +68,6 @@ void gptq_layer(benchmark::State& state, std::int64_t rows, std::int64_t cols) {
   measure_calls(state, 1, [&] { static_cast<void>(gptq(weights.data, rows, cols, hessian, spec)); });
 }
 
-void moment(benchmark::State& state, std::int64_t tokens, std::int64_t cols) {
-  const Values inputs = random_activations(tokens, cols, 2);
-  double want = 0, magnitude = 0;
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    const double product = static_cast<double>(inputs.row(t)[0]) * inputs.row(t)[cols - 1];
-    want += product;
-    magnitude += std::abs(product);
-  }
-  const double got = second_moment(inputs.data, tokens, cols)[static_cast<std::size_t>(cols - 1)];
-  if (std::abs(got - want) > 1e-5 * magnitude) return report_wrong(state, "differs from a plain sum");
-  current_case().operations = static_cast<double>(tokens * cols * cols);
-  measure_calls(state, 1, [&] { static_cast<void>(second_moment(inputs.data, tokens, cols)); });
-}
-
 // Rules that try scales have no kernel: quantize() itself.
 void searching(benchmark::State& state, Format format, ScaleRule rule, std::int64_t rows, std::int64_t cols) {
   const Values values = random_activations(rows, cols, 3);
@@ -199,7 +185,7 @@ std::string by(std::int64_t a, std::int64_t b) { return std::to_string(a) + "x" 
 
 }  // namespace
 
-void register_library_benchmarks(const HarnessOptions& options, MachinePeaks&) {
+void register_library_benchmarks(const HarnessOptions& options, MachinePeaks& peaks) {
   const bool smoke = options.smoke;
   const std::int64_t n = smoke ? 48 : 512, k = smoke ? 64 : 512, experts = smoke ? 3 : 8;
   add_case("gemm_batch/nvfp4/" + std::to_string(experts) + "x16x" + by(n, k),
@@ -220,13 +206,7 @@ void register_library_benchmarks(const HarnessOptions& options, MachinePeaks&) {
             .cols = cols,
             .verified = "loss"},
            [=](benchmark::State& state) { gptq_layer(state, rows, cols); });
-  add_case("second_moment/" + by(cols, cols),
-           {.operation = "second_moment",
-            .kernel = "second_moment",
-            .rows = cols,
-            .cols = cols,
-            .verified = "sum"},
-           [=](benchmark::State& state) { moment(state, cols, cols); });
+  register_second_moment_cases(options, peaks);
   for (const Format format : {Format::nvfp4, Format::mxfp4}) {
     for (const ScaleRule rule : {ScaleRule::search, ScaleRule::sweep}) {
       add_case(std::string("quantize/") + name_of(format) + "/" + name_of(rule) + "/" + by(rows, cols),

@@ -19,6 +19,12 @@ int default_threads() {
 #endif
 }
 
+void set_default_threads([[maybe_unused]] int threads) {
+#if defined(_OPENMP)
+  omp_set_num_threads(threads);
+#endif
+}
+
 Result<TimedGemm> create_gemm(const GemmSpec& spec, const GemmOptions& options) {
   const double start = now_seconds();
   Result<Gemm> gemm = Gemm::create(spec, options);

@@ -17,6 +17,8 @@ namespace fourge::bench {
 
 /// What OpenMP would use.
 int default_threads();
+/// From now on, for code that takes no number of threads.
+void set_default_threads(int threads);
 
 /// A kernel and how long it took to have it: generated, or found in the cache.
 struct TimedGemm {

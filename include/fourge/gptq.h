@@ -98,7 +98,8 @@ Result<GptqResult> gptq(std::span<const float> weights, std::int64_t rows, std::
 Result<GptqResult> round_to_nearest(std::span<const float> weights, std::int64_t rows, std::int64_t cols,
                                     const GptqSpec& spec);
 
-/// Sum over tokens of x x^T, cols x cols, from tokens x cols inputs.
+/// Sum over tokens of x x^T, cols x cols, from tokens x cols inputs, by SecondMoment (second_moment.h). NaN
+/// in the rows and columns of inputs that are not finite. Empty: no memory, or FOURGE_MAX_ISA names no level.
 std::vector<double> second_moment(std::span<const float> inputs, std::int64_t tokens, std::int64_t cols);
 
 /// Q^T H Q for Q = blocks of the normalised Hadamard matrix of this order: the second moment of rotated

@@ -251,8 +251,7 @@ Result<ChannelMoments> BlockQuantizer::channel_moments(const Block& source) {
   for (const Group group : kGroups) grams.emplace_back(input_width(config, group));
   ForwardContext measuring = context();
   measuring.hook = [&](Group group, const BlockState& state) -> Status {
-    grams[static_cast<std::size_t>(group)].add(state.pending, state.tokens);
-    return {};
+    return grams[static_cast<std::size_t>(group)].add(state.pending, state.tokens);
   };
   Block block = source;
   const std::int64_t stride = std::max<std::int64_t>(1, total_sequences_ / kTrialSequences);
@@ -266,11 +265,10 @@ Result<ChannelMoments> BlockQuantizer::channel_moments(const Block& source) {
   ChannelMoments moments;
   for (const Group group : kGroups) {
     const auto g = static_cast<std::size_t>(group);
-    ranks_->sum(grams[g].coarse());
-    ranks_->sum(grams[g].fine());
-    const std::vector<double> sums = grams[g].sums();
+    const Result<std::vector<double>> sums = grams[g].sums(*ranks_);
+    if (!sums) return sums.failure();
     const auto cols = static_cast<std::size_t>(grams[g].cols());
-    for (std::size_t j = 0; j < cols; ++j) moments[g].push_back(sums[j * (cols + 1)]);
+    for (std::size_t j = 0; j < cols; ++j) moments[g].push_back((*sums)[j * (cols + 1)]);
   }
   return moments;
 }
@@ -362,7 +360,8 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
   measuring.hook = [&](Group group, const BlockState& state) -> Status {
     const auto g = static_cast<std::size_t>(group);
     const auto start = std::chrono::steady_clock::now();
-    if (needs_hessian) grams[g].add(state.pending, state.tokens);
+    if (needs_hessian)
+      if (Status added = grams[g].add(state.pending, state.tokens); !added) return added;
     out.moment_seconds += seconds_since(start);
     if (!recipe_.static_activations) return {};
     const Result<float> largest = rotated_amax({.own = std::span(&state, 1)}, rotation);
@@ -388,11 +387,12 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
 
   for (const Group group : kGroups) {
     const auto g = static_cast<std::size_t>(group);
-    ranks_->sum(grams[g].coarse());
-    ranks_->sum(grams[g].fine());
-    std::vector<double> hessian = grams[g].sums();
+    const auto summing = std::chrono::steady_clock::now();
+    Result<std::vector<double>> hessian = grams[g].sums(*ranks_);
+    if (!hessian) return hessian.failure();
+    out.moment_seconds += seconds_since(summing);
     if (needs_hessian)
-      if (Status turned = rotate_both_sides(hessian, grams[g].cols(), rotation); !turned)
+      if (Status turned = rotate_both_sides(*hessian, grams[g].cols(), rotation); !turned)
         return turned.failure();
     InputTransform transform = transform_of(recipe_, rotation);
     transform.amax = recipe_.static_activations ? amax[g] : 0.0f;
@@ -401,8 +401,9 @@ Result<QuantizedBlock> BlockQuantizer::quantize_by_block(Block& source, const Bl
       const Weight& weight = rotated.layer(linear).weight();
       const std::vector<float> values = weight.to_values();
       Result<GptqResult> result =
-          needs_hessian ? shared_gptq(values, weight.rows(), weight.cols(), hessian, recipe_.weights, *ranks_)
-                        : round_to_nearest(values, weight.rows(), weight.cols(), recipe_.weights);
+          needs_hessian
+              ? shared_gptq(values, weight.rows(), weight.cols(), *hessian, recipe_.weights, *ranks_)
+              : round_to_nearest(values, weight.rows(), weight.cols(), recipe_.weights);
       if (!result) return in_module(result.failure(), module_path(next_, linear));
       out.layer(linear) = {std::move(result->matrix), transform, {}};
       out.log.push_back({.name = module_path(next_, linear),

@@ -185,8 +185,9 @@ Result<GptqResult> round_to_nearest(std::span<const float> weights, std::int64_t
 
 std::vector<double> second_moment(std::span<const float> inputs, std::int64_t tokens, std::int64_t cols) {
   quant::Gram gram(cols);
-  gram.add(inputs, tokens);
-  return gram.sums();
+  if (const Status added = gram.add(inputs, tokens); !added) return {};
+  Result<std::vector<double>> sums = gram.sums();
+  return sums ? std::move(*sums) : std::vector<double>();
 }
 
 Status rotate_hessian(std::span<double> hessian, std::int64_t cols, std::int64_t order) {

@@ -1,17 +1,12 @@
 #include "quant/gptq/gram.h"
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <string>
-
-#include "quant/model/matmul.h"
+#include <utility>
 
 namespace fourge::quant {
 namespace {
-
-// x + 1.5 * 2^(52 + g) - 1.5 * 2^(52 + g) is x rounded to a multiple of 2^g, for |x| < 2^(51 + g).
-constexpr double kToCoarse = 0x1.8p60, kToFine = 0x1.8p24;
 
 /// Every run of `order` values: H x / sqrt(order).
 void rotate_row(double* row, std::int64_t cols, std::int64_t order) {
@@ -43,43 +38,35 @@ void rotate_rows(std::span<double> h, std::int64_t cols, std::int64_t order) {
 
 }  // namespace
 
-void Gram::accumulate(const float* y, const float* x, std::int64_t tokens) {
-  multiply({y, 1, rows_}, StridedSource(x, cols_, 1),
-           {.m = rows_,
-            .n = cols_,
-            .k = tokens,
-            .c = partial_.data(),
-            .c_stride = cols_,
-            .only_upper = symmetric_});
-#pragma omp parallel for
-  for (std::int64_t i = 0; i < rows_; ++i) {
-    for (std::int64_t j = symmetric_ ? i : 0; j < cols_; ++j) {
-      const auto at = static_cast<std::size_t>(i * cols_ + j);
-      const double sum = static_cast<double>(partial_[at]);
-      const double coarse = (sum + kToCoarse) - kToCoarse;
-      coarse_[at] += coarse;
-      fine_[at] += ((sum - coarse) + kToFine) - kToFine;
-    }
-  }
+Status Gram::prepare(bool symmetric) {
+  if (moment_) return {};
+  Result<SecondMoment> made =
+      SecondMoment::create({.rows = rows_, .cols = cols_, .symmetric = symmetric && rows_ == cols_});
+  if (!made) return made.failure();
+  moment_ = std::move(*made);
+  return {};
 }
 
-void Gram::add(std::span<const float> x, std::int64_t tokens) {
-  for (std::int64_t first = 0; first < tokens; first += kTokens) {
-    const float* part = x.data() + first * cols_;
-    accumulate(part, part, std::min(kTokens, tokens - first));
-  }
+Status Gram::add(std::span<const float> x, std::int64_t tokens) {
+  if (Status ready = prepare(true); !ready) return ready;
+  return moment_->add(nullptr, x.data(), tokens);
 }
 
-void Gram::add_cross(std::span<const float> y, std::span<const float> x, std::int64_t tokens) {
-  symmetric_ = false;
-  for (std::int64_t first = 0; first < tokens; first += kTokens)
-    accumulate(y.data() + first * rows_, x.data() + first * cols_, std::min(kTokens, tokens - first));
+Status Gram::add_cross(std::span<const float> y, std::span<const float> x, std::int64_t tokens) {
+  if (Status ready = prepare(false); !ready) return ready;
+  return moment_->add(y.data(), x.data(), tokens);
 }
 
-std::vector<double> Gram::sums() const {
-  std::vector<double> full(coarse_.size());
-  for (std::size_t i = 0; i < full.size(); ++i) full[i] = coarse_[i] + fine_[i];
-  if (!symmetric_) return full;
+Result<std::vector<double>> Gram::sums(Ranks& ranks) {
+  Status status = prepare(true);
+  if (status) status = moment_->finish();
+  if (status = ranks.agree(status); !status) return status.failure();
+  ranks.sum(moment_->coarse());
+  ranks.sum(moment_->fine());
+  const std::span<const double> coarse = moment_->coarse(), fine = moment_->fine();
+  std::vector<double> full(coarse.size());
+  for (std::size_t i = 0; i < full.size(); ++i) full[i] = coarse[i] + fine[i];
+  if (!moment_->spec().symmetric) return full;
   for (std::int64_t i = 0; i < cols_; ++i)
     for (std::int64_t j = 0; j < i; ++j)
       full[static_cast<std::size_t>(i * cols_ + j)] = full[static_cast<std::size_t>(j * cols_ + i)];

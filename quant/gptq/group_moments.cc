@@ -84,25 +84,33 @@ struct GroupGrams {
              bool measured) {
     const Result<std::vector<float>> xq = transformed(state.pending, state.tokens, seen);
     if (!xq) return xq.failure();
-    own.add(*xq, state.tokens);
+    if (Status added = own.add(*xq, state.tokens); !added) return added;
     if (stream.cols() > 0) {
       std::vector<float> s(state.x.size());
       for (std::size_t i = 0; i < s.size(); ++i) s[i] = reference.x[i] - state.x[i];
-      stream.add_cross(s, *xq, state.tokens);
+      if (Status added = stream.add_cross(s, *xq, state.tokens); !added) return added;
     }
     if (!has_cross) return {};
     Result<std::vector<float>> d = rotated(reference.pending, seen.rotation);
     if (!d) return d.failure();
     for (std::size_t i = 0; i < d->size(); ++i) (*d)[i] -= (*xq)[i];
-    cross.add_cross(*d, *xq, state.tokens);
-    if (measured) difference.add(*d, state.tokens);
-    return {};
+    if (Status added = cross.add_cross(*d, *xq, state.tokens); !added || !measured) return added;
+    return difference.add(*d, state.tokens);
   }
 
-  static std::vector<double> total(Gram& gram, Ranks& ranks) {
-    ranks.sum(gram.coarse());
-    ranks.sum(gram.fine());
-    return gram.sums();
+  /// The sums that are wanted, of all ranks, into `moments`.
+  Status total(GroupMoments& moments, bool has_cross, bool measured, Ranks& ranks) {
+    const auto take = [&](Gram& gram, bool wanted, std::vector<double>& to) -> Status {
+      if (!wanted) return {};
+      Result<std::vector<double>> sums = gram.sums(ranks);
+      if (!sums) return sums.failure();
+      to = std::move(*sums);
+      return {};
+    };
+    if (Status done = take(own, true, moments.inputs); !done) return done;
+    if (Status done = take(cross, has_cross, moments.cross); !done) return done;
+    if (Status done = take(difference, measured, moments.difference); !done) return done;
+    return take(stream, stream.cols() > 0, moments.stream);
   }
 };
 
@@ -125,10 +133,8 @@ Result<GroupMoments> measure(const GroupInputs& inputs, const InputTransform& tr
   }
   Ranks& ranks = *inputs.ranks;
   if (status = ranks.agree(status); !status) return status.failure();
-  GroupMoments moments{.cols = inputs.cols, .inputs = GroupGrams::total(grams.own, ranks)};
-  if (has_cross) moments.cross = GroupGrams::total(grams.cross, ranks);
-  if (measured) moments.difference = GroupGrams::total(grams.difference, ranks);
-  if (has_stream) moments.stream = GroupGrams::total(grams.stream, ranks);
+  GroupMoments moments{.cols = inputs.cols};
+  if (status = grams.total(moments, has_cross, measured, ranks); !status) return status.failure();
   return moments;
 }
 

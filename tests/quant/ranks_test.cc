@@ -172,8 +172,8 @@ TEST(Gram, SumsHaveTheSameBitsInEveryOrder) {
       calls[c].push_back(std::ldexp(normal(random), static_cast<int>(c) * 2 - 8));
   const auto sums_in = [&](const std::vector<std::size_t>& order) {
     Gram gram(kCols);
-    for (const std::size_t c : order) gram.add(calls[c], kTokens);
-    return gram.sums();
+    for (const std::size_t c : order) EXPECT_TRUE(gram.add(calls[c], kTokens).ok());
+    return *gram.sums();
   };
   std::vector<std::size_t> order = {0, 1, 2, 3, 4, 5, 6, 7, 8};
   const std::vector<double> first = sums_in(order);
@@ -186,7 +186,7 @@ TEST(Gram, SumsHaveTheSameBitsInEveryOrder) {
     for (std::int64_t t = 0; t < kTokens; ++t)
       direct += static_cast<double>(call[static_cast<std::size_t>(t * kCols + 2)]) *
                 static_cast<double>(call[static_cast<std::size_t>(t * kCols + 5)]);
-  EXPECT_NEAR(first[2 * kCols + 5], direct, 1e-6 * std::fabs(first[2 * kCols + 2]));
+  EXPECT_NEAR(first[2 * kCols + 5], direct, 3e-5 * std::fabs(first[2 * kCols + 2]));
 }
 
 }  // namespace

@@ -112,6 +112,19 @@ void dot_bf16(Tile& d, const Tile& a, const Tile& b) {
   }
 }
 
+void dot_signed_bytes(Tile& d, const Tile& a, const Tile& b) {
+  const auto byte = [](std::uint8_t bits) { return std::int32_t{static_cast<std::int8_t>(bits)}; };
+  for (int m = 0; m < d.rows; ++m) {
+    for (int n = 0; n < d.row_bytes / 4; ++n) {
+      std::uint32_t sum = 0;
+      std::memcpy(&sum, d.data[m] + 4 * n, 4);
+      for (int k = 0; k < a.row_bytes; ++k)
+        sum += static_cast<std::uint32_t>(byte(a.data[m][k]) * byte(b.data[k / 4][4 * n + k % 4]));
+      std::memcpy(d.data[m] + 4 * n, &sum, 4);
+    }
+  }
+}
+
 bool execute(const Decoded& d) {
   Tile& tile = tiles[d.reg];
   if (d.opcode == 0x49 && d.prefix == 0 && d.mod != 3)
@@ -139,6 +152,8 @@ bool execute(const Decoded& d) {
   }
   if (d.opcode == 0x5c && d.prefix == 2 && d.mod == 3)
     return dot_bf16(tile, tiles[d.rm], tiles[d.vvvv & 7]), true;
+  if (d.opcode == 0x5e && d.prefix == 3 && d.mod == 3)
+    return dot_signed_bytes(tile, tiles[d.rm], tiles[d.vvvv & 7]), true;
   return false;
 }
 

@@ -163,6 +163,8 @@ def parse():
     options = parser.parse_args()
     if not options.render and not options.fourge:
         parser.error("--fourge is needed to measure")
+    if options.fourge:
+        options.fourge = options.fourge.resolve()  # "./fourge" is a path, not a name to look up
     return options
 
 

@@ -16,6 +16,7 @@
 #include "jit/hadamard/hadamard_kernel.h"
 #include "jit/layout/layout_kernel.h"
 #include "jit/quantize/quantize_kernel.h"
+#include "jit/second_moment/second_moment_kernel.h"
 #include "jit/select.h"
 #include "tools/cli/commands.h"
 #include "tools/cli/context.h"
@@ -115,6 +116,8 @@ std::vector<RegisteredKernel> registered_kernels() {
     kernels.push_back({"quantize", entry.isa_variant, entry.isa, "bit_exact(quantize)"});
   for (const jit::LayoutKernelEntry& entry : jit::layout_kernels())
     kernels.push_back({"layout", entry.isa_variant, entry.isa, "bit_exact(layout)"});
+  for (const jit::SecondMomentKernelEntry& entry : jit::second_moment_kernels())
+    kernels.push_back({"second_moment", entry.isa_variant, entry.isa, "bit_exact(second_moment)"});
   return kernels;
 }
 
