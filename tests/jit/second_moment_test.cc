@@ -23,7 +23,7 @@ using jit::kMomentPanel;
 using jit::SecondMomentKernel;
 using jit::SecondMomentKernelEntry;
 
-struct Activations {
+struct TokenValues {
   std::int64_t tokens = 0, cols = 0;
   std::vector<float> values;
   float& at(std::int64_t t, std::int64_t c) { return values[static_cast<std::size_t>(t * cols + c)]; }
@@ -45,10 +45,10 @@ bool same_bits(const Sums& a, const Sums& b) {
 }
 
 // Columns of every magnitude, some of zeros, one with values at both ends of the codes.
-Activations random_values(std::int64_t tokens, std::int64_t cols, std::uint64_t seed) {
+TokenValues random_values(std::int64_t tokens, std::int64_t cols, std::uint64_t seed) {
   std::mt19937_64 rng(seed);
   std::normal_distribution<float> normal;
-  Activations x{tokens, cols, std::vector<float>(static_cast<std::size_t>(tokens * cols))};
+  TokenValues x{tokens, cols, std::vector<float>(static_cast<std::size_t>(tokens * cols))};
   for (std::int64_t c = 0; c < cols; ++c) {
     const int exponent = static_cast<int>(rng() % 24) - 12;
     for (std::int64_t t = 0; t < tokens; ++t) {
@@ -61,12 +61,12 @@ Activations random_values(std::int64_t tokens, std::int64_t cols, std::uint64_t 
 }
 
 // The definition: the header's words, column by column.
-Sums definition(const Activations& y, const Activations& x) {
+Sums definition(const TokenValues& y, const TokenValues& x) {
   struct Column {
     std::vector<std::int64_t> codes;
     double scale;
   };
-  const auto column_of = [](const Activations& a, std::int64_t c) {
+  const auto column_of = [](const TokenValues& a, std::int64_t c) {
     Column column{std::vector<std::int64_t>(static_cast<std::size_t>(a.tokens)), 0.0};
     double amax = 0.0;
     bool finite = true;
@@ -109,7 +109,7 @@ struct Panels {
   std::uint8_t* first;
 };
 
-Panels packed(const SecondMomentKernel& kernel, const Activations& x, GuardedBuffer::Place place) {
+Panels packed(const SecondMomentKernel& kernel, const TokenValues& x, GuardedBuffer::Place place) {
   const std::int64_t steps = (x.tokens + jit::kMomentStep - 1) / jit::kMomentStep;
   Panels panels{steps, kernel.panel_bytes(steps), {}, nullptr};
   panels.storage.assign(static_cast<std::size_t>(panels_of(x.cols) * panels.bytes + 64), 0xa5);
@@ -129,7 +129,7 @@ Panels packed(const SecondMomentKernel& kernel, const Activations& x, GuardedBuf
 }
 
 // One chunk by one kernel, without the driver.
-Sums by_kernel(const SecondMomentKernel& kernel, const Activations& y, const Activations& x,
+Sums by_kernel(const SecondMomentKernel& kernel, const TokenValues& y, const TokenValues& x,
                GuardedBuffer::Place place = GuardedBuffer::Place::kAtEnd) {
   const Panels ys = packed(kernel, y, place), xs = packed(kernel, x, place);
   const std::int64_t width = panels_of(x.cols) * kMomentPanel, height = panels_of(y.cols) * kMomentPanel;
@@ -173,7 +173,7 @@ TEST_P(SecondMomentKernelTest, MatchesTheDefinitionForEveryShape) {
   for (const std::int64_t tokens : {1, 2, 3, 5, 63, 64, 65, 200, 256, 1000, 1024}) {
     for (const auto& [rows, cols] : {std::pair{1, 1}, {16, 16}, {5, 33}, {17, 20}, {64, 70}}) {
       if (tokens > 65 && rows > 16) continue;
-      const Activations y = random_values(tokens, rows, ++seed), x = random_values(tokens, cols, ++seed);
+      const TokenValues y = random_values(tokens, rows, ++seed), x = random_values(tokens, cols, ++seed);
       const auto place = seed % 4 < 2 ? GuardedBuffer::Place::kAtEnd : GuardedBuffer::Place::kAtBegin;
       ASSERT_TRUE(same_bits(by_kernel(*kernel_, y, x, place), definition(y, x)))
           << tokens << " tokens, " << rows << " x " << cols;
@@ -183,7 +183,7 @@ TEST_P(SecondMomentKernelTest, MatchesTheDefinitionForEveryShape) {
 
 // Sums as large as they get: every code at an end, all of one sign or of two.
 TEST_P(SecondMomentKernelTest, LargestCodesOverTheLongestChunk) {
-  Activations x{1024, 16, std::vector<float>(1024 * 16)};
+  TokenValues x{1024, 16, std::vector<float>(1024 * 16)};
   const float ends[] = {32639.0f, -32639.0f, 32512.0f + 127.0f, -32640.0f + 1.0f, 128.0f, -129.0f};
   for (std::int64_t t = 0; t < x.tokens; ++t)
     for (std::int64_t c = 0; c < x.cols; ++c)
@@ -200,18 +200,18 @@ TEST_P(SecondMomentKernelTest, ScalesAtTheirEdges) {
                          0x1.fdfep14f, 0x1.fe02p-20f,
                          0.0f,         -0.0f,
                          -5e-3f,       0x1.fdfep-61f};
-  Activations x{6, 16, std::vector<float>(6 * 16)};
+  TokenValues x{6, 16, std::vector<float>(6 * 16)};
   for (std::int64_t t = 0; t < x.tokens; ++t)
     for (std::int64_t c = 0; c < x.cols; ++c)
       x.at(t, c) = edges[c] * (t == 0 ? 1.0f : static_cast<float>(t % 3 - 1) * 0.37f);
-  Activations ones{6, 16, std::vector<float>(6 * 16, 1.0f)};
+  TokenValues ones{6, 16, std::vector<float>(6 * 16, 1.0f)};
   EXPECT_TRUE(same_bits(by_kernel(*kernel_, ones, x), definition(ones, x)));
   EXPECT_TRUE(same_bits(by_kernel(*kernel_, x, ones), definition(x, ones)));
 }
 
 TEST_P(SecondMomentKernelTest, ValuesThatAreNotFiniteMakeTheirSumsNaN) {
   for (const float bad : {INFINITY, -INFINITY, NAN, -NAN}) {
-    Activations x = random_values(70, 20, 77);
+    TokenValues x = random_values(70, 20, 77);
     x.at(66, 4) = bad;
     const Sums sums = by_kernel(*kernel_, x, x);
     EXPECT_TRUE(same_bits(sums, definition(x, x)));
@@ -231,7 +231,7 @@ TEST(SecondMomentX86, KeepsTheAbiWithPoisonedVectors) {
   for (const bool amx : {false, true}) {
     const auto kernel = jit::make_second_moment_poisoned(amx);
     ASSERT_TRUE(kernel.ok());
-    const Activations x = random_values(130, 16, 5);
+    const TokenValues x = random_values(130, 16, 5);
     EXPECT_TRUE(same_bits(by_kernel(**kernel, x, x), definition(x, x)));
     const Panels panels = packed(**kernel, x, GuardedBuffer::Place::kAtEnd);
     alignas(64) double coarse[256] = {}, fine[256] = {};
@@ -254,14 +254,14 @@ Sums sums_of(SecondMoment& moment) {
 
 TEST(SecondMoment, ChunksThreadsAndOrderDoNotShow) {
   constexpr std::int64_t kCols = 150;
-  std::vector<Activations> calls;
+  std::vector<TokenValues> calls;
   for (std::uint64_t c = 0; c < 11; ++c)
     calls.push_back(random_values(c == 5 ? 2500 : 20 + static_cast<std::int64_t>(c), kCols, c));
   Sums want{std::vector<double>(kCols * kCols), std::vector<double>(kCols * kCols)};
-  for (const Activations& call : calls) {
+  for (const TokenValues& call : calls) {
     for (std::int64_t first = 0; first < call.tokens; first += SecondMoment::kChunk) {
       const std::int64_t count = std::min(SecondMoment::kChunk, call.tokens - first);
-      const Activations part{
+      const TokenValues part{
           count, kCols, {call.values.begin() + first * kCols, call.values.begin() + (first + count) * kCols}};
       const Sums one = definition(part, part);
       for (std::size_t i = 0; i < one.fine.size(); ++i)
@@ -273,7 +273,7 @@ TEST(SecondMoment, ChunksThreadsAndOrderDoNotShow) {
     auto moment = SecondMoment::create({.rows = kCols, .cols = kCols});
     ASSERT_TRUE(moment.ok());
     std::shuffle(calls.begin(), calls.end(), rng);
-    for (const Activations& call : calls)
+    for (const TokenValues& call : calls)
       ASSERT_TRUE(moment->add(nullptr, call.values.data(), call.tokens, {.threads = threads}).ok());
     const Sums got = sums_of(*moment);
     for (std::size_t i = 0; i < kCols; ++i) {
@@ -286,7 +286,7 @@ TEST(SecondMoment, ChunksThreadsAndOrderDoNotShow) {
 }
 
 TEST(SecondMoment, CrossSumsAreTheDefinition) {
-  const Activations y = random_values(90, 40, 1), x = random_values(90, 150, 2);
+  const TokenValues y = random_values(90, 40, 1), x = random_values(90, 150, 2);
   auto moment = SecondMoment::create({.rows = 40, .cols = 150, .symmetric = false});
   ASSERT_TRUE(moment.ok());
   ASSERT_TRUE(moment->add(y.values.data(), x.values.data(), 90, {.threads = 2}).ok());
@@ -294,7 +294,7 @@ TEST(SecondMoment, CrossSumsAreTheDefinition) {
 }
 
 TEST(SecondMoment, EveryLevelIsChosenAndGivesTheSameBits) {
-  const Activations x = random_values(300, 37, 9);
+  const TokenValues x = random_values(300, 37, 9);
   std::vector<Sums> all;
   for (const jit::Isa cap : jit::kIsas) {
     auto moment = SecondMoment::create({.rows = 37, .cols = 37}, {.max_isa = name_of(cap)});
@@ -325,12 +325,12 @@ TEST(SecondMoment, BadArgumentsAreRefusedWithAReason) {
 
 enum class Tokens { normal, heavy_tailed, one_massive };
 
-Activations activations_of(Tokens kind, std::uint64_t seed) {
+TokenValues activations_of(Tokens kind, std::uint64_t seed) {
   std::mt19937_64 rng(seed);
   std::normal_distribution<float> normal;
   std::student_t_distribution<float> heavy(3.0f);
   constexpr std::int64_t kCols = 32;
-  Activations x{1024, kCols, std::vector<float>(1024 * kCols)};
+  TokenValues x{1024, kCols, std::vector<float>(1024 * kCols)};
   for (std::int64_t t = 0; t < x.tokens; ++t) {
     const float shared = normal(rng);  // neighbours are correlated
     for (std::int64_t c = 0; c < kCols; ++c) {
@@ -345,7 +345,7 @@ struct Errors {
   double integers = 0, f32 = 0;  // largest |error| of an entry (i, j) / sqrt(H_ii H_jj)
 };
 
-Errors errors_of(const Activations& x) {
+Errors errors_of(const TokenValues& x) {
   const auto cols = static_cast<std::size_t>(x.cols);
   std::vector<double> exact(cols * cols);
   std::vector<float> single(exact.size());
