@@ -78,7 +78,16 @@ Result<Checkpoint> Checkpoint::open(const std::filesystem::path& folder) {
   std::map<std::string, std::string> weight_map;
   const Result<std::vector<std::string>> files = checkpoint.shard_files(weight_map);
   if (!files) return files.failure();
-  if (Status read = checkpoint.read_shards(*files); !read) return read.failure();
+  if (Status read = checkpoint.read_shards(*files); !read) {
+    Failure failure = read.failure();
+    for (const auto& [tensor, file] : weight_map) {
+      if (failure.error != Error::kNotFound || failure.where != printable((folder / file).string())) continue;
+      failure.where += ": tensor " + in_quotes(tensor);
+      failure.reason = "no such file, but the index places a tensor in it";
+      break;
+    }
+    return failure;
+  }
   for (const auto& [tensor, file] : weight_map) {
     if (!checkpoint.contains(tensor)) {
       return {Error::kNotFound, "the index places a tensor here that the file does not hold",

@@ -158,9 +158,12 @@ void note(const std::string& line) { std::fputs(line.c_str(), stderr); }
 void print_block(std::int64_t layer, std::int64_t layers, bool resumed, const quant::QuantizedBlock& block) {
   if (resumed) note(fmt::format("block {}/{} kept from an interrupted run\n", layer + 1, layers));
   for (const quant::LayerLog& log : block.log) {
-    note(fmt::format("{:<40} rotate {:<4} error {:.3e} output {:.3e} damping {:g} ({} tried) {:.1f} s\n",
-                     log.name, log.rotation, log.report.relative_error, log.output_error, log.report.damping,
-                     log.report.attempts, log.seconds));
+    std::string measured;  // rounding to nearest has no Hessian
+    if (log.report.attempts > 0)
+      measured = fmt::format("error {:.3e} damping {:g} ({} tried) ", log.report.relative_error,
+                             log.report.damping, log.report.attempts);
+    if (log.output_error > 0.0) measured += fmt::format("output {:.3e} ", log.output_error);
+    note(fmt::format("{:<40} rotate {:<4} {}{:.1f} s\n", log.name, log.rotation, measured, log.seconds));
   }
   if (block.pass_seconds > 0.0)
     note(fmt::format("block {}/{}: calibration passes {:.1f} s, second moments {:.1f} s\n", layer + 1, layers,
