@@ -47,9 +47,12 @@ std::string explain(const ScalingPoint& point, const ScalingFit& fit) {
   const bool slower = point.deviation() < 0;
   const jit::CacheSizes& caches = jit::host_caches();
   if (fit.points < 5) return text("%d points of one thread are too few for this model", fit.points);
-  if (slower && point.pace < kSteadyPace)
-    return text("a slower core then: a small product beside it ran at %.0f %% of its best pace",
-                100 * point.pace);
+  if (point.pace < kSteadyPace) {
+    return slower ? text("a slower core then: a small product beside it ran at %.0f %% of its best pace",
+                         100 * point.pace)
+                  : text("the core changed its pace: a small product beside it ran at %.0f %% of its best",
+                         100 * point.pace);
+  }
   if (!slower && point.pace >= kSteadyPace && fit.steady_points < 5)
     return text("a faster core then: the model rests on others, whose pace was below %.0f %%",
                 100 * kSteadyPace);

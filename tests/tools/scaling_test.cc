@@ -81,6 +81,10 @@ TEST(ScalingExplanation, NamesTheCauseThatTheNumbersShow) {
   point.pace = 0.45;
   EXPECT_EQ(explain(point, fit),
             "a slower core then: a small product beside it ran at 45 % of its best pace");
+  ScalingPoint faster = point_off_by(2);
+  faster.pace = 0.6;
+  EXPECT_EQ(explain(faster, fit),
+            "the core changed its pace: a small product beside it ran at 60 % of its best");
   point.pace = 1;
   EXPECT_EQ(explain(point, fit), "not explained by cache sizes, tile sizes or noise");
   point.pass_ratio = 1.6;
