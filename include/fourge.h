@@ -493,9 +493,9 @@ typedef struct fourge_gptq_report {
  * definite even with the last damping: never a silent fallback. */
 FOURGE_API fourge_status fourge_gptq(const fourge_gptq_spec* spec, const fourge_gptq_operands* operands,
                                      fourge_gptq_report* report);
-/* Sum over tokens of x x^T into `moment`, cols x cols: exact integer sums of values rounded to 15 bits below the
- * amax of their column in 1,024 tokens; the same bits on every machine. NaN in the rows and columns of inputs that
- * are not finite. FOURGE_OUT_OF_MEMORY. */
+/* Sum over tokens of x x^T into `moment`, cols x cols: exact integer sums of values rounded to 15 bits below
+ * the amax of their column in 1,024 tokens; the same bits on every machine. NaN in the rows and columns of
+ * inputs that are not finite. FOURGE_OUT_OF_MEMORY. */
 FOURGE_API fourge_status fourge_second_moment(const float* inputs, int64_t tokens, int64_t cols,
                                               double* moment);
 /* Q^T H Q in place, Q = blocks of the normalised Hadamard matrix of that order. */

@@ -43,8 +43,8 @@ struct ScalingPoint {
   RunStats stats;    // how its vectors were proved exact
   double probe = 0;  // seconds of a small product by the same kernel just before or after, whichever took
                      // longer; 0: the small product is another kernel's
-  double pace = 1;          // the least probe of all points by this kernel / probe
-  double model = 0;         // seconds by the model of its group
+  double pace = 1;   // the least probe of all points by this kernel / probe
+  double model = 0;  // seconds by the model of its group
   std::string explanation;  // where the model is off by more than kTolerance
 
   double deviation() const { return model / best - 1; }
