@@ -54,8 +54,10 @@ Status check_sizes(const ModelConfig& config, const Recipe& recipe) {
     const LinearShape shape = shape_of(config, linear);
     const std::string where =
         std::string(module_name(linear)) + ": " + std::to_string(shape.cols) + " columns";
-    if (shape.cols % info(recipe.format()).block != 0)
-      return {Error::kBadShape, "expected columns in multiples of the scale block, 16 or 32", where};
+    if (const std::int64_t block = info(recipe.format()).block; shape.cols % block != 0) {
+      return {Error::kBadShape, "a block of elements that share a scale does not divide the columns",
+              where + ", block " + std::to_string(block)};
+    }
     const bool any = std::any_of(recipe.rotations.begin(), recipe.rotations.end(),
                                  [&](std::int64_t order) { return shape.cols % order == 0; });
     if (!any)

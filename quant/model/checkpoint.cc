@@ -153,25 +153,30 @@ Status Checkpoint::read_shards(const std::vector<std::string>& files) {
   return {};
 }
 
+std::string Checkpoint::where_of(std::string_view name) const {
+  const auto shard =
+      std::find_if(shards_.begin(), shards_.end(), [&](const auto& s) { return s->contains(name); });
+  return (shard == shards_.end() ? printable(folder_.string()) : (*shard)->name()) + ": tensor " +
+         in_quotes(name);
+}
+
 Result<Tensor> Checkpoint::find(std::string_view name) const {
   const auto found = tensors_.find(name);
   if (found != tensors_.end()) return found->second;
-  return {Error::kNotFound, "the checkpoint lacks this tensor",
-          printable(folder_.string()) + ": tensor " + in_quotes(name)};
+  return {Error::kNotFound, "the checkpoint lacks this tensor", where_of(name)};
 }
 
 Result<Tensor> Checkpoint::find(std::string_view name, const std::vector<std::int64_t>& shape) const {
   Result<Tensor> tensor = find(name);
   if (!tensor || tensor->shape == shape) return tensor;
   return {Error::kBadFile, "the tensor does not have the shape that config.json asks for",
-          printable(folder_.string()) + ": tensor " + in_quotes(name) + ": " + shape_text(tensor->shape) +
-              ", expected " + shape_text(shape)};
+          where_of(name) + ": " + shape_text(tensor->shape) + ", expected " + shape_text(shape)};
 }
 
 Result<Tensor> Checkpoint::find_finite(std::string_view name, const std::vector<std::int64_t>& shape) const {
   Result<Tensor> tensor = find(name, shape);
   if (!tensor) return tensor;
-  const std::string where = printable(folder_.string()) + ": tensor " + in_quotes(name);
+  const std::string where = where_of(name);
   if (!exponent_field(tensor->dtype)) {
     return {Error::kUnsupportedFormat, "expected BF16, F16 or F32",
             where + ": dtype " + std::string(name_of(tensor->dtype))};

@@ -35,12 +35,14 @@ class Checkpoint {
   std::map<std::string, std::string> metadata() const;
   /// kNotFound with the folder and the tensor's name.
   Result<Tensor> find(std::string_view name) const;
-  /// The same, and it must have this shape (kBadFile).
+  /// The same, and it must have this shape (kBadFile with the tensor's file).
   Result<Tensor> find(std::string_view name, const std::vector<std::int64_t>& shape) const;
   /// The same, and it must hold finite BF16, F16 or F32 values (kBadFile says which element is not).
   Result<Tensor> find_finite(std::string_view name, const std::vector<std::int64_t>& shape) const;
 
  private:
+  /// The file that holds the tensor, or the folder where none does, and the tensor's name: for messages.
+  std::string where_of(std::string_view name) const;
   Status read_shards(const std::vector<std::string>& files);
   Result<std::vector<std::string>> shard_files(std::map<std::string, std::string>& weight_map) const;
 

@@ -53,6 +53,26 @@ class Anchors(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn(f"2 rows are missing; the same command goes on: float, {ROW}", result.stderr)
 
+    def test_draws_differ_and_are_summed_up(self):
+        result = subprocess.run(
+            [sys.executable, str(ANCHORS.with_name("jitter.py")), "--fourge", str(FOURGE), "--text", str(TEXT),
+             "--max-bytes", "600", "--seeds", "2", "--quantize", "--recipe rtn --format mxfp4", str(MODELS / "nano")],
+            capture_output=True, text=True)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        first, second, summary = result.stdout.splitlines()
+        bits = [float(line.split(": ")[1]) for line in (first, second)]
+        self.assertNotEqual(*bits)
+        self.assertAlmostEqual(*bits, delta=0.1)
+        self.assertTrue(summary.startswith("2 draws: mean "), summary)
+        self.assertAlmostEqual(float(summary.split()[3]), sum(bits) / 2, delta=1.1e-5)
+
+    def test_a_draw_that_cannot_be_made_says_why(self):
+        result = subprocess.run(
+            [sys.executable, str(ANCHORS.with_name("jitter.py")), "--fourge", str(FOURGE), "--text", str(TEXT),
+             "--seeds", "1", "--quantize", "--recipe none", str(MODELS / "nano")], capture_output=True, text=True)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("recipe 'none'", result.stderr)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])

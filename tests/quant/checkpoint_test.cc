@@ -98,6 +98,20 @@ TEST_F(BadCheckpoint, NotFiniteWeightIsNamedWithItsPlace) {
   }
 }
 
+TEST_F(BadCheckpoint, TheFileOfABadTensorIsNamed) {
+  tensors_[kVictim].second[77] = std::numeric_limits<float>::quiet_NaN();
+  const std::string message = refusal_after_writing(3);
+  int holders = 0;
+  for (const char* name : {"model-0.safetensors", "model-1.safetensors", "model-2.safetensors"}) {
+    const Result<Safetensors> shard = Safetensors::open(folder_ / name);
+    ASSERT_TRUE(shard) << name;
+    if (!shard->contains(kVictim)) continue;
+    ++holders;
+    EXPECT_NE(message.find((folder_ / name).string() + ": tensor"), std::string::npos) << message;
+  }
+  EXPECT_EQ(holders, 1);
+}
+
 TEST_F(BadCheckpoint, ConfigsThatAreNotComputedAreRefused) {
   expect_config_refused("\"llama\"", "\"mamba\"", "llama or qwen3");
   expect_config_refused("\"hidden_act\": \"silu\"", "\"hidden_act\": \"gelu\"", "expected silu");

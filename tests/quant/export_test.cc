@@ -216,10 +216,28 @@ TEST_F(Export, WhatAFormatCannotHoldIsRefusedBeforeWork) {
   EXPECT_NE(refusal(mx, StoredFormat::compressed_tensors).find("tensor scale"), std::string::npos);
   Recipe too_wide = rotated;
   too_wide.rotations = {128};
-  EXPECT_NE(refusal(too_wide, StoredFormat::fourge).find("does not divide"), std::string::npos);
+  EXPECT_NE(refusal(too_wide, StoredFormat::fourge).find("rotation does not divide"), std::string::npos);
   Recipe half = *named_recipe("rtn", Format::nvfp4, true);
   half.weights.timing = ScaleTiming::within;
   EXPECT_NE(refusal(half, StoredFormat::fourge), "");
+}
+
+TEST_F(Export, ColumnsThatBlocksDoNotDivideAreRefused) {
+  ModelConfig config = config_;
+  config.intermediate = 176;  // 11 blocks of 16; 5.5 of 32
+  tests::write_tiny_model(folder_ / "odd", config, tests::tiny_tensors(config, 12));
+  for (const Format format : {Format::nvfp4, Format::mxfp4}) {
+    QuantizeJob odd = job(*named_recipe("rtn", format, false), StoredFormat::fourge, name_of(format));
+    odd.model = folder_ / "odd";
+    const Result<QuantizeOutcome> outcome = quantize_model(odd);
+    if (format == Format::nvfp4) {
+      EXPECT_TRUE(outcome.ok()) << outcome.failure().message();
+      continue;
+    }
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_NE(outcome.failure().message().find("176 columns, block 32"), std::string::npos)
+        << outcome.failure().message();
+  }
 }
 
 TEST_F(Export, AnExistingOutputIsNeverTouched) {
