@@ -12,7 +12,7 @@ using Xbyak::Reg64;
 using Xbyak::Zmm;
 
 void HadamardGenerator::generate() {
-  prologue(pipe_bytes() + kVectorBytes);
+  prologue(kStackBytes);
   load_arguments();
   load_constants();
   if (spec_.order < kLanes) {
@@ -253,59 +253,6 @@ void HadamardGenerator::store_vector(const Zmm& value, Target target, const Reg6
   store_from_f32(at(to, element * out_bytes()), value, spec_.output, t0, t1, nan_lanes);
 }
 
-// Over the runs of `power` elements: columns four at a time onto the stack, then every row's signed sum.
-//   p05 of a vector: 3 for the fours, paley / 4 - 1 for the sums, 1 for the scale. 1 + 2 stores.
-void HadamardGenerator::paley_pass() {
-  const PaleyMatrix h(static_cast<int>(factors_.paley));
-  Label next;
-  mov(cursor, work);
-  mov(output_cursor, y);
-  mov(loops, factors_.power / kLanes);
-  L(next);
-  for (int column = 0; column < h.order(); column += 4) four_columns(column);
-  for (int row = 0; row < h.order(); ++row) paley_row(h, row);
-  add(cursor, kVectorBytes);
-  add(output_cursor, kLanes * out_bytes());
-  dec(loops);
-  jnz(next, T_NEAR);
-}
-
-// The eight sums (x0 +- x1) +- (x2 +- x3); bit 0: minus x1, bit 1: minus x3, bit 2: minus the second pair.
-void HadamardGenerator::four_columns(int first_column) {
-  reset_slots();
-  for (int k = 0; k < 4; ++k) vmovups(data(k), at(cursor, (first_column + k) * factors_.power * 4));
-  for (int pair = 0; pair < 2; ++pair) {
-    vaddps(data(4 + 2 * pair), data(2 * pair), data(2 * pair + 1));
-    vsubps(data(5 + 2 * pair), data(2 * pair), data(2 * pair + 1));
-  }
-  for (int index = 0; index < 8; ++index) {
-    const Zmm sum = data(8 + index), low = data(4 + (index & 1)), high = data(6 + (index >> 1 & 1));
-    if ((index & 4) != 0) {
-      vsubps(sum, low, high);
-    } else {
-      vaddps(sum, low, high);
-    }
-    vmovaps(at(rsp, kSums + (2 * first_column + index) * kVectorBytes), sum);
-  }
-}
-
-void HadamardGenerator::paley_row(const PaleyMatrix& h, int row) {
-  const Zmm sum = data(row % kMaxVectors);
-  for (int j = 0; j < h.order(); j += 4) {
-    const int s0 = h(row, j), s1 = s0 * h(row, j + 1), s2 = s0 * h(row, j + 2), s3 = s0 * h(row, j + 3);
-    const int index = (s1 < 0 ? 1 : 0) + (s2 * s3 < 0 ? 2 : 0) + (s2 < 0 ? 4 : 0);
-    const auto four = at(rsp, kSums + (2 * j + index) * kVectorBytes);
-    if (j == 0) {
-      vmovaps(sum, four);
-    } else if (s0 > 0) {
-      vaddps(sum, sum, four);
-    } else {
-      vsubps(sum, sum, four);
-    }
-  }
-  store_vector(sum, Target::output, output_cursor, row * factors_.power);
-}
-
 void HadamardGenerator::reset_slots() {
   for (int i = 0; i <= kMaxVectors; ++i) slot_[i] = i;
 }
@@ -335,6 +282,10 @@ KernelNotes HadamardGenerator::notes() const {
       {"rbx, r12, r13", "cursors and loop count of a pass"},
       {"r14, r15", "sub-transforms left, their base; steps of batches"},
   };
+  if (factors_.paley > 1) {
+    notes.registers.push_back({"zmm0..16, 20..30", "in the Paley pass: the rows' sums"});
+    notes.registers.push_back({"zmm17..19, 31", "in the Paley pass: sums of two and of four inputs"});
+  }
   const int per_vector = uops_of_vector();
   notes.ports = {per_vector / 2.0, kLanes};
   notes.budget = std::to_string(per_vector) + " uops on p05 a vector" +

@@ -92,8 +92,9 @@ class HadamardGenerator : public ElementIoGenerator {
   void swap_lanes(const Xbyak::Zmm& partner, const Xbyak::Zmm& v, int stage);
   InstructionStream butterflies(int first, int count, int first_half);
   void store_vector(const Xbyak::Zmm& value, Target target, const Xbyak::Reg64& to, std::int64_t element);
-  void four_columns(int first_column);
-  void paley_row(const PaleyMatrix& h, int row);
+  void paley_group(const PaleyMatrix& h, int group);
+  void add_four(const PaleyMatrix& h, int group, int index);
+  void add_signed(const Xbyak::Zmm& sum, const Xbyak::Zmm& a, const Xbyak::Zmm& b, int sign);
   Xbyak::Address at(const Xbyak::Reg64& base, std::int64_t bytes) {
     return ptr[base + static_cast<int>(bytes)];
   }
@@ -143,6 +144,10 @@ class HadamardGenerator : public ElementIoGenerator {
   static constexpr int kPipedBreadth = 2;
   static Xbyak::Zmm lanes(int i) { return Xbyak::Zmm(24 + i % kPipedBreadth); }
   static Xbyak::Zmm partner(int i) { return Xbyak::Zmm(26 + i % kPipedBreadth); }
+  // Of the Paley pass: sums of up to 28 rows and, in the four others, what is being added to them. It loads
+  // the scale to store with, and the constants anew when it ends.
+  static Xbyak::Zmm row_sum(int row) { return Xbyak::Zmm(row < 17 ? row : row + 3); }
+  const Xbyak::Zmm four = t0, low = t1, high[2] = {scale, zmm31};
   const Xbyak::Opmask nan_lanes = k1, tail_lanes = k2;
 
   // General registers, by role.
@@ -153,11 +158,10 @@ class HadamardGenerator : public ElementIoGenerator {
   const Xbyak::Reg64 x_step = r14, y_step = r15;  // batches only
   const Xbyak::Reg64 ahead = rax;                 // what is fetched next
 
-  // The stack: 16 vectors of a chunk, the sums of four columns of a Paley pass, where the pipe goes on.
-  static constexpr int kSums = kMaxVectors * kVectorBytes;
-  int pipe_bytes() const { return kSums + 2 * static_cast<int>(factors_.paley) * kVectorBytes; }
-  Xbyak::Address block_end() { return qword[rsp + pipe_bytes()]; }
-  Xbyak::Address next_block() { return qword[rsp + pipe_bytes() + 8]; }
+  // The stack: 16 vectors of a chunk, where the pipe goes on.
+  static constexpr int kPipe = kMaxVectors * kVectorBytes, kStackBytes = kPipe + kVectorBytes;
+  Xbyak::Address block_end() { return qword[rsp + kPipe]; }
+  Xbyak::Address next_block() { return qword[rsp + kPipe + 8]; }
 
   HadamardSpec spec_;
   HadamardFactors factors_;
