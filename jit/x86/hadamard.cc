@@ -160,6 +160,8 @@ void HadamardGenerator::sub_transform(std::int64_t power, Target target) {
     chunk_pass(power, target);
   } else if (chunks == 1) {
     piped_chunk_pass(power, target);
+  } else if (chunks == 2 && !even_odd()) {
+    piped_chunk_pair(target);
   } else {
     piped_chunk_pass(power, Target::work);
     vertical_pass(chunks, kChunk, sub_work, target);

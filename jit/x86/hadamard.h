@@ -62,6 +62,7 @@ class HadamardGenerator : public ElementIoGenerator {
   void sub_transform(std::int64_t power, Target target);
   void chunk_pass(std::int64_t elements, Target target);
   void piped_chunk_pass(std::int64_t elements, Target target);
+  void piped_chunk_pair(Target target);
   void vertical_pass(int radix, std::int64_t distance, const Xbyak::Reg64& base, Target target);
   void halves_past_caches(std::int64_t distance, const Xbyak::Reg64& base);
   void paley_pass();
@@ -82,6 +83,8 @@ class HadamardGenerator : public ElementIoGenerator {
   void next_block_of_pipe(const Xbyak::Reg64& next);
   void advance_pipe();
   InstructionStream lanes_of_chunk();
+  void emit_with_next_chunk(const InstructionStream& across);
+  InstructionStream stages_of_chunk();
   InstructionStream across_chunk(Target target);
   InstructionStream fetches(int lines);
   void fetch(int lines);
@@ -144,6 +147,7 @@ class HadamardGenerator : public ElementIoGenerator {
   static constexpr int kPipedBreadth = 2;
   static Xbyak::Zmm lanes(int i) { return Xbyak::Zmm(24 + i % kPipedBreadth); }
   static Xbyak::Zmm partner(int i) { return Xbyak::Zmm(26 + i % kPipedBreadth); }
+  static Xbyak::Zmm pair_scratch(int i) { return Xbyak::Zmm(28 + i % 4); }
   // Of the Paley pass: sums of up to 28 rows and, in the four others, what is being added to them. It loads
   // the scale to store with, and the constants anew when it ends.
   static Xbyak::Zmm row_sum(int row) { return Xbyak::Zmm(row < 17 ? row : row + 3); }
