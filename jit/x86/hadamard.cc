@@ -146,10 +146,13 @@ void HadamardGenerator::whole_block() {
   add(sub_work, static_cast<int>(part() * 4));
   dec(sub_transforms);
   jnz(next_part, T_NEAR);
-  if (power > part()) {
-    vertical_pass(static_cast<int>(power / part()), part(), work, Target::output);
-  } else {
+  const int parts = static_cast<int>(power / part());
+  if (parts == 1) {
     paley_pass();
+  } else if (traffic_.past_caches) {
+    last_past_caches(parts);
+  } else {
+    vertical_pass(parts, part(), work, Target::output);
   }
 }
 
@@ -160,7 +163,7 @@ void HadamardGenerator::sub_transform(std::int64_t power, Target target) {
     chunk_pass(power, target);
   } else if (chunks == 1) {
     piped_chunk_pass(power, target);
-  } else if (chunks == 2 && !even_odd()) {
+  } else if (chunks == 2 && takes_chunk_pairs()) {
     piped_chunk_pair(target);
   } else {
     piped_chunk_pass(power, Target::work);
@@ -171,10 +174,6 @@ void HadamardGenerator::sub_transform(std::int64_t power, Target target) {
 // `radix` vectors `distance` elements apart, over all vectors of a distance; in place, or from work to y.
 //   p05 of a vector: 1 a stage, 1 for the scale. 1 load, 1 store.
 void HadamardGenerator::vertical_pass(int radix, std::int64_t distance, const Reg64& base, Target target) {
-  if (radix == 2 && target == Target::output && traffic_.past_caches) {
-    halves_past_caches(distance, base);
-    return;
-  }
   const int unroll = kMaxVectors / radix, stored = even_odd() && target == Target::output ? 2 : 1;
   const bool apart = target == Target::output && output_apart();
   const Reg64& out = apart ? output_cursor : cursor;
@@ -195,32 +194,6 @@ void HadamardGenerator::vertical_pass(int radix, std::int64_t distance, const Re
   }
   add(cursor, unroll * kVectorBytes);
   if (apart) add(output_cursor, unroll * kLanes * out_bytes());
-  dec(loops);
-  jnz(next, T_NEAR);
-}
-
-// The last stage of a power of two whose output passes the caches by: 16 sums, then 16 differences, because
-// memory takes 1 KiB in a row faster than half of it.
-void HadamardGenerator::halves_past_caches(std::int64_t distance, const Reg64& base) {
-  Label next;
-  mov(cursor, base);
-  mov(output_cursor, y);
-  mov(loops, distance / kChunk);
-  reset_slots();
-  L(next);
-  fetch(2 * (distance == kChunk ? fetches_by_pass().vertical : fetches_by_pass().last));
-  for (int i = 0; i < kMaxVectors; ++i) {
-    const Zmm sum = i % 2 == 0 ? t0 : t1;
-    const auto upper = at(cursor, (i * kLanes + distance) * 4);
-    vmovaps(sum, at(cursor, i * kLanes * 4));
-    vsubps(data(i), sum, upper);
-    vaddps(sum, sum, upper);
-    store_vector(sum, Target::output, output_cursor, i * kLanes);
-  }
-  for (int i = 0; i < kMaxVectors; ++i)
-    store_vector(data(i), Target::output, output_cursor, i * kLanes + distance);
-  add(cursor, static_cast<int>(kChunk) * 4);
-  add(output_cursor, static_cast<int>(kChunk) * 4);
   dec(loops);
   jnz(next, T_NEAR);
 }

@@ -46,6 +46,7 @@ class HadamardGenerator : public ElementIoGenerator {
   static constexpr std::int64_t kChunk = 256, kSubTransform = 4096;
   static constexpr int kAhead = 16 << 10;               // bytes: a sub-transform
   static constexpr std::int64_t kSmallBlock = 8 << 10;  // bytes
+  static constexpr std::int64_t kSmallWork = 16 << 10;  // bytes: they stay in L1 beside input and output
 
   // Where a pass writes: f32 for the next pass, or the output, scaled and rounded.
   enum class Target : std::uint8_t { work, output };
@@ -64,7 +65,7 @@ class HadamardGenerator : public ElementIoGenerator {
   void piped_chunk_pass(std::int64_t elements, Target target);
   void piped_chunk_pair(Target target);
   void vertical_pass(int radix, std::int64_t distance, const Xbyak::Reg64& base, Target target);
-  void halves_past_caches(std::int64_t distance, const Xbyak::Reg64& base);
+  void last_past_caches(int parts);
   void paley_pass();
   void emit_constant_pool();
 
@@ -83,7 +84,7 @@ class HadamardGenerator : public ElementIoGenerator {
   void next_block_of_pipe(const Xbyak::Reg64& next);
   void advance_pipe();
   InstructionStream lanes_of_chunk();
-  void emit_with_next_chunk(const InstructionStream& across);
+  void emit_with_next_chunk(const InstructionStream& across, const InstructionStream& own);
   InstructionStream stages_of_chunk();
   InstructionStream across_chunk(Target target);
   InstructionStream fetches(int lines);
@@ -97,7 +98,9 @@ class HadamardGenerator : public ElementIoGenerator {
   void store_vector(const Xbyak::Zmm& value, Target target, const Xbyak::Reg64& to, std::int64_t element);
   void paley_group(const PaleyMatrix& h, int group);
   void add_four(const PaleyMatrix& h, int group, int index);
-  void add_signed(const Xbyak::Zmm& sum, const Xbyak::Zmm& a, const Xbyak::Zmm& b, int sign);
+  void across_parts(const Xbyak::Zmm& sum, const Xbyak::Zmm& t, int p, int first, int count, int index);
+  void add_signed(const Xbyak::Zmm& sum, const Xbyak::Zmm& a, const Xbyak::Operand& b, int sign);
+  InstructionStream own_lines(Target target);
   Xbyak::Address at(const Xbyak::Reg64& base, std::int64_t bytes) {
     return ptr[base + static_cast<int>(bytes)];
   }
@@ -112,6 +115,7 @@ class HadamardGenerator : public ElementIoGenerator {
            factors_.paley == 1 && factors_.power >= 2 * kLanes;
   }
   bool piped() const { return factors_.power >= kChunk; }
+  bool takes_chunk_pairs() const { return part() == 2 * kChunk && !even_odd(); }
   // Elements of a sub-transform. Past the caches the last pass is to have two streams of output: 16 streams
   // of a line each took 12 % longer. Even and odd vectors leave a pass together: 8 of each.
   std::int64_t part() const {

@@ -43,7 +43,7 @@ void HadamardGenerator::piped_chunk_pass(std::int64_t elements, Target target) {
   mov(cursor, target == Target::work ? sub_work : y);
   if (loop) mov(loops, elements / kChunk);
   L(next_chunk);
-  emit_with_next_chunk(across_chunk(target));
+  emit_with_next_chunk(across_chunk(target), own_lines(target));
   if (!loop) return;
   add(cursor, static_cast<int>(kChunk) * (target == Target::work ? 4 : out_bytes()));
   dec(loops);
@@ -56,7 +56,7 @@ void HadamardGenerator::piped_chunk_pass(std::int64_t elements, Target target) {
 void HadamardGenerator::piped_chunk_pair(Target target) {
   const Reg64& to = target == Target::work ? sub_work : y;
   mov(cursor, sub_work);
-  emit_with_next_chunk(across_chunk(Target::work));
+  emit_with_next_chunk(across_chunk(Target::work), own_lines(target));
   InstructionStream second = stages_of_chunk();
   for (int i = 0; i < kMaxVectors; ++i) {
     const Zmm v = data(i), a = pair_scratch(2 * i), sum = pair_scratch(2 * i + 1);
@@ -65,14 +65,14 @@ void HadamardGenerator::piped_chunk_pair(Target target) {
             [=, this] { vsubps(v, a, v); }, [=, this] { store_vector(sum, target, to, i * kLanes); }});
   }
   append(second, store_vectors(0, 1, kMaxVectors, target, to, kChunk));
-  emit_with_next_chunk(second);
+  emit_with_next_chunk(second, {});
 }
 
 // The stages across a chunk, mixed with those before of the next one.
-void HadamardGenerator::emit_with_next_chunk(const InstructionStream& across) {
+void HadamardGenerator::emit_with_next_chunk(const InstructionStream& across, const InstructionStream& own) {
   const int lines = fetches_by_pass().chunk;
   advance_pipe();
-  emit_interleaved(std::array{across, lanes_of_chunk(), fetches(lines)});
+  emit_interleaved(std::array{across, lanes_of_chunk(), fetches(lines), own});
   if (lines > 0) add(ahead, lines * kVectorBytes);
 }
 
@@ -151,7 +151,8 @@ HadamardGenerator::Fetches HadamardGenerator::fetches_by_pass() const {
   if (!traffic_.prefetch) return {};
   const int lines = fetches_of(kChunk);
   const std::int64_t block_bytes = spec_.order * in_bytes();
-  if (factors_.paley > 1 || part() == kChunk || (traffic_.past_caches && block_bytes <= kSmallBlock))
+  if (factors_.paley > 1 || part() == kChunk || takes_chunk_pairs() ||
+      (traffic_.past_caches && block_bytes <= kSmallBlock))
     return {.chunk = lines};
   const bool has_last = factors_.power > part();
   const int output = traffic_.past_caches ? 6 : 1;
