@@ -151,6 +151,7 @@ HadamardGenerator::Fetches HadamardGenerator::fetches_by_pass() const {
   if (!traffic_.prefetch) return {};
   const int lines = fetches_of(kChunk);
   const std::int64_t block_bytes = spec_.order * in_bytes();
+  if (factors_.paley > 1 && piped()) return {.chunk = lines - lines * 3 / 8, .last = lines * 3 / 8};
   if (factors_.paley > 1 || part() == kChunk || takes_chunk_pairs() ||
       (traffic_.past_caches && block_bytes <= kSmallBlock))
     return {.chunk = lines};

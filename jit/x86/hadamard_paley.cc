@@ -54,7 +54,11 @@ void HadamardGenerator::paley_pass() {
   mov(output_cursor, y);
   mov(loops, factors_.power / kLanes);
   L(next);
-  for (int group = 0; group < h.order() / 4; ++group) paley_group(h, group);
+  const int groups = h.order() / 4, lines = fetches_by_pass().last * groups / 4;
+  for (int group = 0; group < groups; ++group) {
+    fetch((group + 1) * lines / groups - group * lines / groups);
+    paley_group(h, group);
+  }
   if (spec_.scaled) vbroadcastss(scale, ptr[args + offsetof(HadamardArgs, scale)]);
   for (int row = h.order() - 1; row >= 0; --row)
     store_vector(row_sum(row), Target::output, output_cursor, row * factors_.power);
