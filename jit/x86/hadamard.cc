@@ -88,7 +88,12 @@ void HadamardGenerator::batch_loop() {
   L(next_batch);
   cmp(blocks_left, batch);
   jl(done, T_NEAR);
-  if (traffic_.prefetch) lea(ahead, ptr[x + kAhead]);
+  if (in_l2()) {
+    mov(ahead, y);
+    mov(cursor, x);
+  } else {
+    lea(ahead, ptr[x + kAhead]);
+  }
   reset_slots();
   InstructionStream stream;
   for (int b = 0; b < batch; ++b) {
@@ -101,7 +106,7 @@ void HadamardGenerator::batch_loop() {
     append(stream, store_vectors(b * vectors, 1, vectors, Target::output, y, 0));
     stream.push_back([this] { add(y, y_step); });
   }
-  emit_interleaved(std::array{stream, fetches(fetches_of(kChunk))});
+  emit_interleaved(std::array{stream, fetches(fetches_of(kChunk)), next_input(cursor)});
   sub(blocks_left, batch);
   jmp(next_batch, T_NEAR);
   L(done);
@@ -177,12 +182,14 @@ void HadamardGenerator::vertical_pass(int radix, std::int64_t distance, const Re
   const int unroll = kMaxVectors / radix, stored = even_odd() && target == Target::output ? 2 : 1;
   const bool apart = target == Target::output && output_apart();
   const Reg64& out = apart ? output_cursor : cursor;
+  const int lines = distance == kChunk ? fetches_by_pass().vertical : fetches_by_pass().last;
   Label next;
   mov(cursor, base);
   if (apart) mov(output_cursor, y);
   mov(loops, distance / (kLanes * unroll));
+  if (in_l2() && target == Target::output && lines > 0) next_block(ahead, y, offsetof(HadamardArgs, y_step));
   L(next);
-  fetch(distance == kChunk ? fetches_by_pass().vertical : fetches_by_pass().last);
+  fetch(lines);
   reset_slots();
   for (int u = 0; u < unroll; ++u) {
     for (int j = 0; j < radix; ++j) vmovups(data(u * radix + j), at(cursor, (j * distance + u * kLanes) * 4));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include "fourge/hadamard.h"
@@ -13,10 +14,11 @@
 
 namespace fourge::jit {
 
-/// Where a call's data lie. Those that no cache near holds are prefetched; f32 results can go past the
-/// caches, which spares reading their lines first.
+/// Where a call's data lie. Input beyond L2 is prefetched into it. Else the next input and the lines that f32
+/// results go to, for writing, are fetched into L1: a store that misses L1 holds up those behind it. f32
+/// results can go past the caches, which spares reading their lines first.
 struct HadamardTraffic {
-  bool prefetch = false;
+  bool prefetch = false;     // into L2
   bool past_caches = false;  // f32 output, orders from 16, not in place, y and its step 64-byte aligned
 
   bool operator==(const HadamardTraffic&) const = default;
@@ -43,7 +45,7 @@ class HadamardGenerator : public ElementIoGenerator {
 
  private:
   static constexpr int kLanes = 16, kVectorBytes = 64, kMaxVectors = 16;
-  static constexpr std::int64_t kChunk = 256, kSubTransform = 4096;
+  static constexpr std::int64_t kChunk = 256, kSubTransform = 4096, kSubTransformInL2 = 2048;
   static constexpr int kAhead = 16 << 10;               // bytes: a sub-transform
   static constexpr std::int64_t kSmallBlock = 8 << 10;  // bytes
   static constexpr std::int64_t kSmallWork = 16 << 10;  // bytes: they stay in L1 beside input and output
@@ -81,13 +83,14 @@ class HadamardGenerator : public ElementIoGenerator {
   void emit_even_odd_pool();
   int uops_of_vector() const;
   void pipe_block();
-  void next_block_of_pipe(const Xbyak::Reg64& next);
+  void next_block(const Xbyak::Reg64& next, const Xbyak::Reg64& block, std::size_t step);
   void advance_pipe();
   InstructionStream lanes_of_chunk();
   void emit_with_next_chunk(const InstructionStream& across, const InstructionStream& own);
   InstructionStream stages_of_chunk();
   InstructionStream across_chunk(Target target);
   InstructionStream fetches(int lines);
+  InstructionStream next_input(const Xbyak::Reg64& from);
   void fetch(int lines);
   InstructionStream load_vector(const Xbyak::Zmm& v, const Xbyak::Zmm& partner, const Xbyak::Reg64& from,
                                 const Xbyak::Reg64& sign_words, int index);
@@ -122,17 +125,21 @@ class HadamardGenerator : public ElementIoGenerator {
     const bool halved =
         factors_.paley == 1 && ((traffic_.past_caches && factors_.power >= kSubTransform / 2) ||
                                 (even_odd() && factors_.power == kSubTransform));
+    if (in_l2() && factors_.power > kSubTransform) return std::max(kSubTransformInL2, factors_.power / 8);
     return std::min(halved ? factors_.power / 2 : factors_.power, kSubTransform);
   }
-  // Lines of input fetched by an iteration (16 vectors) of each pass: one fetched for one read.
+  // Lines fetched by an iteration (16 vectors) of each pass: one of the input, in L2 of the output, for each
+  // that is read or written.
   struct Fetches {
     int chunk = 0, vertical = 0, last = 0;
   };
   Fetches fetches_by_pass() const;
   int fetches_of(std::int64_t elements) const {
-    return traffic_.prefetch ? (static_cast<int>(elements) * in_bytes() + kVectorBytes - 1) / kVectorBytes
-                             : 0;
+    if (in_l2() && output_apart()) return 0;
+    const int bytes = static_cast<int>(elements) * (in_l2() ? out_bytes() : in_bytes());
+    return (bytes + kVectorBytes - 1) / kVectorBytes;
   }
+  bool in_l2() const { return !traffic_.prefetch; }
   int in_bytes() const { return bytes_of(spec_.input); }
   int out_bytes() const { return bytes_of(spec_.output); }
   static int log2(std::int64_t n) { return std::countr_zero(static_cast<std::uint64_t>(n)); }

@@ -17,8 +17,10 @@ void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
   const int vectors = static_cast<int>(elements / kLanes);
   const Reg64& to = target == Target::work ? sub_work : y;
   reset_slots();
-  if (traffic_.prefetch) lea(ahead, ptr[input + kAhead]);
-  fetch(fetches_of(elements));
+  if (!in_l2()) {
+    lea(ahead, ptr[input + kAhead]);
+    fetch(fetches_of(elements));
+  }
   emit(load_block(0, vectors, input, sign_cursor));
   emit(lane_stages(vectors));
   emit(butterflies(0, vectors, even_odd() ? 2 : 1));
@@ -72,31 +74,39 @@ void HadamardGenerator::piped_chunk_pair(Target target) {
 void HadamardGenerator::emit_with_next_chunk(const InstructionStream& across, const InstructionStream& own) {
   const int lines = fetches_by_pass().chunk;
   advance_pipe();
-  emit_interleaved(std::array{across, lanes_of_chunk(), fetches(lines), own});
+  emit_interleaved(std::array{across, lanes_of_chunk(), fetches(lines), next_input(input), own});
   if (lines > 0) add(ahead, lines * kVectorBytes);
 }
 
 // Where the pipe goes on after this block: with the next one, or, after the last, with what nobody reads.
+// Of this block's output the last pass of the block before has fetched its share.
 void HadamardGenerator::pipe_block() {
   const int block_bytes = static_cast<int>(spec_.order) * in_bytes();
-  if (traffic_.prefetch) lea(ahead, ptr[x + std::max(kAhead, block_bytes)]);
+  if (in_l2()) {
+    const Fetches fetches = fetches_by_pass();
+    const int fetched = factors_.power > part() ? fetches.last : fetches.vertical;
+    lea(ahead, ptr[y + static_cast<int>(spec_.order / kChunk) * fetched * kVectorBytes]);
+  } else {
+    lea(ahead, ptr[x + std::max(kAhead, block_bytes)]);
+  }
   if (spec_.order == kChunk) return;
   lea(cursor, ptr[x + block_bytes]);
   mov(block_end(), cursor);
-  next_block_of_pipe(cursor);
+  next_block(cursor, x, offsetof(HadamardArgs, x_step));
   mov(next_block(), cursor);
 }
 
-void HadamardGenerator::next_block_of_pipe(const Reg64& next) {
-  mov(next, x);
-  add(next, ptr[args + offsetof(HadamardArgs, x_step)]);
+// next <- the block after the one at `block`; after the last, that one again.
+void HadamardGenerator::next_block(const Reg64& next, const Reg64& block, std::size_t step) {
+  mov(next, block);
+  add(next, ptr[args + step]);
   cmp(blocks_left, 1);
-  cmove(next, x);
+  cmove(next, block);
 }
 
 void HadamardGenerator::advance_pipe() {
   if (spec_.order == kChunk) {
-    next_block_of_pipe(input);
+    next_block(input, x, offsetof(HadamardArgs, x_step));
     return;
   }
   add(input, static_cast<int>(kChunk) * in_bytes());
@@ -146,19 +156,22 @@ InstructionStream HadamardGenerator::across_chunk(Target target) {
 
 // Bytes read and stages done, by pass, decide how many lines each fetches: fetches in bursts stall the loads
 // behind them. Stores past the caches wait for memory as fetches do, which in larger blocks leaves time for
-// more of them.
+// more of them. In L2 the last pass over several parts waits for lines that have left L1 and has less.
 HadamardGenerator::Fetches HadamardGenerator::fetches_by_pass() const {
-  if (!traffic_.prefetch) return {};
   const int lines = fetches_of(kChunk);
   const std::int64_t block_bytes = spec_.order * in_bytes();
-  if (factors_.paley > 1 && piped()) return {.chunk = lines - lines * 3 / 8, .last = lines * 3 / 8};
+  if (factors_.paley > 1 && piped() && !in_l2())
+    return {.chunk = lines - lines * 3 / 8, .last = lines * 3 / 8};
   if (factors_.paley > 1 || part() == kChunk || takes_chunk_pairs() ||
       (traffic_.past_caches && block_bytes <= kSmallBlock))
     return {.chunk = lines};
   const bool has_last = factors_.power > part();
   const int output = traffic_.past_caches ? 6 : 1;
   const int chunk = 10, vertical = log2(part() / kChunk) + (has_last ? 0 : output),
-            last = has_last ? log2(factors_.power / part()) + output : 0, all = chunk + vertical + last;
+            last = !has_last ? 0
+                   : in_l2() ? 1
+                             : log2(factors_.power / part()) + output,
+            all = chunk + vertical + last;
   Fetches fetches{.vertical = lines * vertical / all, .last = lines * last / all};
   fetches.chunk = lines - fetches.vertical - fetches.last;
   return fetches;
@@ -166,7 +179,19 @@ HadamardGenerator::Fetches HadamardGenerator::fetches_by_pass() const {
 
 InstructionStream HadamardGenerator::fetches(int lines) {
   InstructionStream stream;
-  for (int i = 0; i < lines; ++i) stream.push_back([=, this] { prefetcht1(ptr[ahead + i * kVectorBytes]); });
+  for (int i = 0; i < lines; ++i) {
+    const auto line = ptr[ahead + i * kVectorBytes];
+    stream.push_back([=, this] { in_l2() ? prefetchw(line) : prefetcht1(line); });
+  }
+  return stream;
+}
+
+// Into L1, where L2 has it: the 256 elements after those at `from`.
+InstructionStream HadamardGenerator::next_input(const Reg64& from) {
+  InstructionStream stream;
+  const int bytes = static_cast<int>(kChunk) * in_bytes();
+  for (int i = 0; i < bytes && in_l2(); i += kVectorBytes)
+    stream.push_back([=, this] { prefetcht0(ptr[from + bytes + i]); });
   return stream;
 }
 
