@@ -37,8 +37,8 @@ void HadamardGenerator::chunk_pass(std::int64_t elements, Target target) {
 //   stage 4         a store, 2 loads that broadcast halves, 1 fma   1 on p05 (orders below 128: as stage 2)
 //   stages 5..8     half an add and half a sub each                 1 each on p05
 //   scale           1 mul
-// 256 elements: 10 uops (11 with scale) -> 5 (5.5) cycles a vector; a copy in L2 takes 4.6. Bound: p05, at
-// the clock that 512-bit multiplications allow (docs/rotation_quantisation.md).
+// 256 elements: 10 uops (11 with scale) -> 5 (5.5) cycles a vector; a copy in L2 takes 4.7. Bound: p05, at
+// the clock of dense 512-bit code (docs/rotation_quantisation.md). Fetches take a load each, 2 of 6 then.
 void HadamardGenerator::piped_chunk_pass(std::int64_t elements, Target target) {
   const bool loop = elements > kChunk;
   Label next_chunk;
