@@ -46,9 +46,10 @@ class HadamardGenerator : public ElementIoGenerator {
  private:
   static constexpr int kLanes = 16, kVectorBytes = 64, kMaxVectors = 16;
   static constexpr std::int64_t kChunk = 256, kSubTransform = 4096, kSubTransformInL2 = 2048;
-  static constexpr int kAhead = 16 << 10;               // bytes: a sub-transform
-  static constexpr std::int64_t kSmallBlock = 8 << 10;  // bytes
-  static constexpr std::int64_t kSmallWork = 16 << 10;  // bytes: they stay in L1 beside input and output
+  static constexpr int kAhead = 16 << 10;                // bytes: a sub-transform
+  static constexpr std::int64_t kSmallBlock = 8 << 10;   // bytes
+  static constexpr std::int64_t kSmallPaley = 24 << 10;  // bytes: a block stays in L1 until its last pass
+  static constexpr std::int64_t kSmallWork = 16 << 10;   // bytes: they stay in L1 beside input and output
 
   // Where a pass writes: f32 for the next pass, or the output, scaled and rounded.
   enum class Target : std::uint8_t { work, output };
@@ -135,7 +136,8 @@ class HadamardGenerator : public ElementIoGenerator {
   };
   Fetches fetches_by_pass() const;
   int fetches_of(std::int64_t elements) const {
-    if (in_l2() && output_apart()) return 0;
+    const bool stays_in_l1 = factors_.paley > 1 && spec_.order * 4 <= kSmallPaley;
+    if (in_l2() && (output_apart() || stays_in_l1)) return 0;
     const int bytes = static_cast<int>(elements) * (in_l2() ? out_bytes() : in_bytes());
     return (bytes + kVectorBytes - 1) / kVectorBytes;
   }
