@@ -58,7 +58,7 @@ void HadamardGenerator::across_parts(const Zmm& sum, const Zmm& t, int p, int fi
   }
 }
 
-// The lines that the chunk at `cursor` goes to, `chunks` further on: where the sums of a block exceed L1,
+// The lines that the chunk after the one at `cursor` goes to: where the sums of a block exceed L1,
 // they come from L2 and are to be there before they are written.
 InstructionStream HadamardGenerator::own_lines(Target target) {
   InstructionStream stream;
