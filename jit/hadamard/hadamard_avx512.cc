@@ -27,7 +27,7 @@ HadamardTraffic traffic_of(const HadamardSpec& spec, const HadamardArgs& args) {
   const bool aligned = (reinterpret_cast<std::uintptr_t>(args.y) | static_cast<std::uintptr_t>(args.y_step)) %
                            static_cast<std::uintptr_t>(64) ==
                        0;
-  return {.prefetch = args.footprint != Footprint::in_l2 && spec.order >= 16,
+  return {.beyond_l2 = args.footprint != Footprint::in_l2 && spec.order >= 16,
           .past_caches = args.footprint == Footprint::in_memory && args.x != args.y && aligned &&
                          spec.output == ElementFormat::f32 && spec.order >= 16};
 }
@@ -60,7 +60,7 @@ class HadamardAvx512 final : public HadamardKernel {
 
 Result<std::shared_ptr<const HadamardCode>> generate_code(const CacheKey& key) {
   HadamardGenerator generator(key.spec, key.poison, key.traffic);
-  const char* traffic = key.traffic.past_caches ? "_past_caches" : key.traffic.prefetch ? "_prefetch" : "";
+  const char* traffic = key.traffic.past_caches ? "_past_caches" : key.traffic.beyond_l2 ? "_prefetch" : "";
   Result<ExecutableCode> code = generator.assemble(kernel_name(key.spec) + "__avx512" + traffic);
   if (!code.ok()) return code.failure();
   if (const Status dumped = dump_if_asked(*code); !dumped.ok()) return dumped.failure();

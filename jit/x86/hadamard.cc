@@ -187,7 +187,7 @@ void HadamardGenerator::vertical_pass(int radix, std::int64_t distance, const Re
   mov(cursor, base);
   if (apart) mov(output_cursor, y);
   mov(loops, distance / (kLanes * unroll));
-  if (in_l2() && target == Target::output && lines > 0) next_block(ahead, y, offsetof(HadamardArgs, y_step));
+  if (in_l2() && target == Target::output && lines > 0) block_after(ahead, y, offsetof(HadamardArgs, y_step));
   L(next);
   fetch(lines);
   reset_slots();
@@ -233,6 +233,14 @@ void HadamardGenerator::store_vector(const Zmm& value, Target target, const Reg6
     return;
   }
   store_from_f32(at(to, element * out_bytes()), value, spec_.output, t0, t1, nan_lanes);
+}
+
+void HadamardGenerator::add_signed(const Zmm& sum, const Zmm& a, const Xbyak::Operand& b, int sign) {
+  if (sign > 0) {
+    vaddps(sum, a, b);
+  } else {
+    vsubps(sum, a, b);
+  }
 }
 
 void HadamardGenerator::reset_slots() {

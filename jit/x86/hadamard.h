@@ -18,7 +18,7 @@ namespace fourge::jit {
 /// results go to, for writing, are fetched into L1: a store that misses L1 holds up those behind it. f32
 /// results can go past the caches, which spares reading their lines first.
 struct HadamardTraffic {
-  bool prefetch = false;     // into L2
+  bool beyond_l2 = false;
   bool past_caches = false;  // f32 output, orders from 16, not in place, y and its step 64-byte aligned
 
   bool operator==(const HadamardTraffic&) const = default;
@@ -84,7 +84,7 @@ class HadamardGenerator : public ElementIoGenerator {
   void emit_even_odd_pool();
   int uops_of_vector() const;
   void pipe_block();
-  void next_block(const Xbyak::Reg64& next, const Xbyak::Reg64& block, std::size_t step);
+  void block_after(const Xbyak::Reg64& next, const Xbyak::Reg64& block, std::size_t step);
   void advance_pipe();
   InstructionStream lanes_of_chunk();
   void emit_with_next_chunk(const InstructionStream& across, const InstructionStream& own);
@@ -141,7 +141,7 @@ class HadamardGenerator : public ElementIoGenerator {
     const int bytes = static_cast<int>(elements) * (in_l2() ? out_bytes() : in_bytes());
     return (bytes + kVectorBytes - 1) / kVectorBytes;
   }
-  bool in_l2() const { return !traffic_.prefetch; }
+  bool in_l2() const { return !traffic_.beyond_l2; }
   int in_bytes() const { return bytes_of(spec_.input); }
   int out_bytes() const { return bytes_of(spec_.output); }
   static int log2(std::int64_t n) { return std::countr_zero(static_cast<std::uint64_t>(n)); }

@@ -92,12 +92,12 @@ void HadamardGenerator::pipe_block() {
   if (spec_.order == kChunk) return;
   lea(cursor, ptr[x + block_bytes]);
   mov(block_end(), cursor);
-  next_block(cursor, x, offsetof(HadamardArgs, x_step));
+  block_after(cursor, x, offsetof(HadamardArgs, x_step));
   mov(next_block(), cursor);
 }
 
 // next <- the block after the one at `block`; after the last, that one again.
-void HadamardGenerator::next_block(const Reg64& next, const Reg64& block, std::size_t step) {
+void HadamardGenerator::block_after(const Reg64& next, const Reg64& block, std::size_t step) {
   mov(next, block);
   add(next, ptr[args + step]);
   cmp(blocks_left, 1);
@@ -106,7 +106,7 @@ void HadamardGenerator::next_block(const Reg64& next, const Reg64& block, std::s
 
 void HadamardGenerator::advance_pipe() {
   if (spec_.order == kChunk) {
-    next_block(input, x, offsetof(HadamardArgs, x_step));
+    block_after(input, x, offsetof(HadamardArgs, x_step));
     return;
   }
   add(input, static_cast<int>(kChunk) * in_bytes());

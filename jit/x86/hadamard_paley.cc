@@ -100,12 +100,4 @@ void HadamardGenerator::add_four(const PaleyMatrix& h, int group, int index) {
   for (const int row : rows) add_signed(row_sum(row), row_sum(row), four, paley_term(h, row, group).sign);
 }
 
-void HadamardGenerator::add_signed(const Zmm& sum, const Zmm& a, const Xbyak::Operand& b, int sign) {
-  if (sign > 0) {
-    vaddps(sum, a, b);
-  } else {
-    vsubps(sum, a, b);
-  }
-}
-
 }  // namespace fourge::jit

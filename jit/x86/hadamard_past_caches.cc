@@ -63,7 +63,7 @@ void HadamardGenerator::across_parts(const Zmm& sum, const Zmm& t, int p, int fi
 InstructionStream HadamardGenerator::own_lines(Target target) {
   InstructionStream stream;
   const bool in_l1 = spec_.order * 4 <= kSmallWork;
-  if (target != Target::work || !output_apart() || !traffic_.prefetch || in_l1) return stream;
+  if (target != Target::work || !output_apart() || in_l2() || in_l1) return stream;
   for (int i = 0; i < kMaxVectors; ++i)
     stream.push_back([=, this] { prefetchw(at(cursor, kChunk * 4 + i * kVectorBytes)); });
   return stream;
